@@ -1,0 +1,7 @@
+"""How nodes make a program: trace any JAX function, name and read its activations, redirect its gradients."""
+
+from diffprog.graph.program import Graph as Graph
+from diffprog.graph.program import Layer as Layer
+from diffprog.graph.redirect import redirect_relus as redirect_relus
+from diffprog.graph.tap import tap as tap
+from diffprog.graph.trace import trace as trace

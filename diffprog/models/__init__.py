@@ -1,0 +1,9 @@
+"""Real networks and where their weights come from."""
+
+from diffprog.models.catalogue import CARDS as CARDS
+from diffprog.models.catalogue import Card as Card
+from diffprog.models.catalogue import card as card
+from diffprog.models.catalogue import names as names
+from diffprog.models.loading import fetch as fetch
+from diffprog.models.loading import load as load
+from diffprog.models.network import Network as Network

@@ -1,0 +1,8 @@
+"""Optimize any pytree against any scalar cost."""
+
+from diffprog.optimize.loop import Result as Result
+from diffprog.optimize.loop import Stage as Stage
+from diffprog.optimize.loop import State as State
+from diffprog.optimize.loop import initial as initial
+from diffprog.optimize.loop import optimize as optimize
+from diffprog.optimize.loop import stepper as stepper

@@ -1,0 +1,225 @@
+"""Objectives: what a picture should excite, as a score read off named activations.
+
+An objective is an expression: `channel("blocks/10", 47) + 0.5 * logit(3) - layer("fire4")`. Which layers it
+reads is structure; which channel, position or class, and every weight, is data. So objectives of one shape
+share one compiled program, and a whole layer's channels can be drawn without compiling again.
+A score belongs to one picture; more is always better.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from diffprog.errors import InvalidInput
+
+OUTPUT = "output"
+Activations = Mapping[str, Array]
+
+
+class Objective:
+    """An expression over named activations of one picture; `+`, `-` and `*` combine expressions and numbers."""
+
+    def __call__(self, activations: Activations) -> Array:
+        """The score of one picture, whose activations come without a batch axis."""
+        raise NotImplementedError
+
+    @property
+    def layers(self) -> frozenset[str]:
+        """Names of the activations it reads."""
+        return frozenset().union(*(part.layers for part in self.parts))
+
+    @property
+    def parts(self) -> tuple[Objective, ...]:
+        """The expressions it is made of."""
+        return ()
+
+    def __add__(self, other: Objective | float) -> Objective:
+        return Sum(self, _lift(other))
+
+    def __mul__(self, other: Objective | float) -> Objective:
+        return Product(self, _lift(other))
+
+    def __neg__(self) -> Objective:
+        return Product(Constant(-1.0), self)
+
+    def __sub__(self, other: Objective | float) -> Objective:
+        return self + (-_lift(other))
+
+    def __radd__(self, other: float) -> Objective:
+        return _lift(other) + self
+
+    def __rsub__(self, other: float) -> Objective:
+        return _lift(other) - self
+
+    __rmul__ = __mul__
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Constant(Objective):
+    """A number."""
+
+    number: Any
+
+    def __call__(self, activations: Activations) -> Array:
+        return jnp.asarray(self.number, jnp.float32)
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Sum(Objective):
+    """The sum of two objectives."""
+
+    left: Objective
+    right: Objective
+
+    @property
+    def parts(self) -> tuple[Objective, ...]:
+        return (self.left, self.right)
+
+    def __call__(self, activations: Activations) -> Array:
+        return self.left(activations) + self.right(activations)
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Product(Objective):
+    """The product of two objectives; with a constant, a weight."""
+
+    left: Objective
+    right: Objective
+
+    @property
+    def parts(self) -> tuple[Objective, ...]:
+        return (self.left, self.right)
+
+    def __call__(self, activations: Activations) -> Array:
+        return self.left(activations) * self.right(activations)
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Channel(Objective):
+    """The mean over all positions of one channel: of [H, W, C], of tokens [T, C], or of units [C]."""
+
+    name: str = field(metadata={"static": True})
+    index: Any
+
+    @property
+    def layers(self) -> frozenset[str]:
+        return frozenset({self.name})
+
+    def __call__(self, activations: Activations) -> Array:
+        return jnp.mean(activations[self.name][..., self.index])
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Neuron(Objective):
+    """One channel at one position (row, column) of [H, W, C]; the centre when no position is given."""
+
+    name: str = field(metadata={"static": True})
+    index: Any
+    position: Any
+
+    @property
+    def layers(self) -> frozenset[str]:
+        return frozenset({self.name})
+
+    def __call__(self, activations: Activations) -> Array:
+        values = activations[self.name]
+        if self.position is None:
+            return values[(*(length // 2 for length in values.shape[:-1]), self.index)]
+        return values[self.position[0], self.position[1], self.index]
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Layer(Objective):
+    """The mean square of a whole layer: DeepDream's objective."""
+
+    name: str = field(metadata={"static": True})
+
+    @property
+    def layers(self) -> frozenset[str]:
+        return frozenset({self.name})
+
+    def __call__(self, activations: Activations) -> Array:
+        return jnp.mean(activations[self.name] ** 2)
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class LogProbability(Objective):
+    """The log-probability of one class under the softmax of the output [classes]."""
+
+    index: Any
+
+    @property
+    def layers(self) -> frozenset[str]:
+        return frozenset({OUTPUT})
+
+    def __call__(self, activations: Activations) -> Array:
+        return jax.nn.log_softmax(activations[OUTPUT])[self.index]
+
+
+def channel(layer: str, index: int) -> Objective:
+    """Mean activation of one channel of a layer.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> (2 * channel("conv", 1) - 1.0)({"conv": jnp.array([[[0.0, 3.0]]])})
+      Array(5., dtype=float32)
+    """
+    return Channel(layer, _index(index))
+
+
+def neuron(layer: str, index: int, position: tuple[int, int] | None = None) -> Objective:
+    """Activation of one channel at one (row, column); at the centre when no position is given."""
+    return Neuron(layer, _index(index), None if position is None else tuple(map(_index, position)))
+
+
+def unit(layer: str, index: int) -> Objective:
+    """Activation of one unit of a layer without positions, such as a dense one; else the channel's mean."""
+    return channel(layer, index)
+
+
+def layer(name: str) -> Objective:
+    """Mean square of all activations of a layer (DeepDream)."""
+    return Layer(name)
+
+
+def logit(index: int) -> Objective:
+    """One class score of the function's own output [classes]."""
+    return Channel(OUTPUT, _index(index))
+
+
+def log_probability(index: int) -> Objective:
+    """Log-probability of one class under the softmax of the function's own output [classes]."""
+    return LogProbability(_index(index))
+
+
+def _index(number: int) -> Any:
+    if isinstance(number, bool) or not hasattr(number, "__index__"):
+        raise InvalidInput(
+            f"{number!r} as a channel, class or position", "a whole number", 'channel("conv1", 7)'
+        )
+    return int(number)
+
+
+def _lift(other: Objective | float) -> Objective:
+    if isinstance(other, Objective):
+        return other
+    if isinstance(other, int | float) or (hasattr(other, "shape") and other.shape == ()):
+        return Constant(other)
+    raise InvalidInput(
+        f"an objective combined with {type(other).__name__}",
+        "another objective or a number",
+        'channel("conv1", 7) + 0.5 * channel("conv1", 8)',
+    )

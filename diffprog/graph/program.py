@@ -1,0 +1,188 @@
+"""A traced program as data: named nodes and the values that flow between them.
+
+You can list its named activations (`graph.layers`), find names by a pattern (`graph.match`), and evaluate it
+while reading any of them (`graph.run`). A value is known by its number; a node takes numbers in and gives
+numbers out. What a node computes is its `apply`, so this module needs nothing of JAX's internals: those stay
+in `trace.py`, which builds the record, and names come from `names.py`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import difflib
+import fnmatch
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+
+from diffprog.errors import InvalidInput
+
+
+class Value(NamedTuple):
+    """Shape and dtype of what flows along an edge."""
+
+    shape: tuple[int, ...]
+    dtype: Any
+
+
+class Node(NamedTuple):
+    """One operation: `apply` takes the arrays numbered `inputs` and gives those numbered `outputs`."""
+
+    name: str
+    operation: str  # readable: conv, relu, add, ...
+    primitive: str  # what JAX calls it
+    scope: tuple[str, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    apply: Callable[..., Sequence[Any]]
+    equation: Any = None  # JAX's own record of it; only `trace.py` looks inside
+
+
+class Layer(NamedTuple):
+    """One line of the listing of a graph's activations."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: Any
+    operation: str
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Graph:
+    """A traced function; `print(graph)` lists its activations.
+
+    Attributes:
+        nodes: the operations, in order of computation.
+        values: shape and dtype of every value; a value's number is its position here.
+        inputs: the numbers of the function's flattened arguments.
+        closed_over: the numbers of the arrays that the function closed over.
+        consts: those arrays, in the same order; `run(..., consts=...)` takes others in their place.
+        literals: the numbers of the constants written in the program, with what they are.
+        outputs: the numbers of the function's flattened results.
+        names: every name that can be tapped, with its value's number.
+        layers: the named activations that are worth listing, in order of computation.
+        in_tree: how arguments are nested.
+        out_tree: how results are nested.
+    """
+
+    nodes: tuple[Node, ...]
+    values: tuple[Value, ...]
+    inputs: tuple[int, ...]
+    closed_over: tuple[int, ...]
+    consts: list[Any]
+    literals: Mapping[int, Any]
+    outputs: tuple[int, ...]
+    names: Mapping[str, int]
+    layers: tuple[Layer, ...]
+    in_tree: Any
+    out_tree: Any
+
+    def run(
+        self, *args: Any, taps: str | Sequence[str] = (), consts: Sequence[Any] | None = None
+    ) -> tuple[Any, dict[str, jax.Array]]:
+        """Evaluate the function and read some of its activations.
+
+        It can be differentiated, compiled and mapped like the function itself; custom derivatives inside it
+        are kept. Under `jax.jit`, work that neither the result nor a tap needs is removed by the compiler.
+
+        Args:
+            *args: what the function takes, with the shapes and dtypes it was traced for.
+            taps: names of activations (see `layers` and `match`).
+            consts: arrays to use in place of `self.consts`, for instance as arguments of a compiled step.
+
+        Returns:
+            The function's result, and a dictionary from each name in `taps` to its array.
+
+        Raises:
+            InvalidInput: an unknown name, or arguments that the graph was not traced for.
+        """
+        wanted = {name: self.find(name) for name in ([taps] if isinstance(taps, str) else taps)}
+        numbers = dict(self.literals)
+        numbers.update(zip(self.inputs, self._flatten(args), strict=True))
+        numbers.update(zip(self.closed_over, self._check_consts(consts), strict=True))
+        for node in self.nodes:
+            with _scopes(node.scope):
+                results = node.apply(*(numbers[i] for i in node.inputs))
+            numbers.update(zip(node.outputs, results, strict=True))
+        out = jax.tree.unflatten(self.out_tree, [numbers[i] for i in self.outputs])
+        return out, {name: numbers[i] for name, i in wanted.items()}
+
+    def find(self, name: str) -> int:
+        """The number of the value with this name.
+
+        Raises:
+            InvalidInput: no activation has this name; the message lists the nearest ones.
+        """
+        if name in self.names:
+            return self.names[name]
+        near = difflib.get_close_matches(name, self.names, n=5, cutoff=0.3)
+        near = near or [layer.name for layer in self.layers[:5]]
+        raise InvalidInput(
+            got=f"no activation is called {name!r}",
+            expected=f"a name of this graph, such as {', '.join(near)}",
+            remedy="print(graph) or graph.layers to list them; graph.match('*') for every name; "
+            "graph.match(pattern) for those that match a pattern",
+        )
+
+    def match(self, pattern: str) -> tuple[str, ...]:
+        """Names that match a shell pattern such as `blocks/*/depthwise`, in order of computation.
+
+        Raises:
+            InvalidInput: nothing matches.
+        """
+        found = tuple(name for name in self.names if fnmatch.fnmatchcase(name, pattern))
+        if not found:
+            self.find(pattern)  # explains which names there are
+        return found
+
+    def __str__(self) -> str:
+        rows = [
+            (layer.name, str(layer.dtype), str(list(layer.shape)), layer.operation) for layer in self.layers
+        ]
+        widths = [max((len(row[k]) for row in rows), default=0) for k in range(4)]
+        lines = [
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows
+        ]
+        return "\n".join(line.rstrip() for line in lines)
+
+    def __repr__(self) -> str:
+        return f"<Graph of {len(self.nodes)} operations, {len(self.layers)} layers>"
+
+    def _flatten(self, args: tuple[Any, ...]) -> list[Any]:
+        leaves, tree = jax.tree.flatten(args)
+        got = [Value(jax.numpy.shape(leaf), jax.dtypes.result_type(leaf)) for leaf in leaves]
+        expected = [self.values[i] for i in self.inputs]
+        if tree != self.in_tree or got != expected:
+            raise InvalidInput(
+                got=f"arguments {_describe(tree, got)}",
+                expected=f"what the graph was traced for: {_describe(self.in_tree, expected)}",
+                remedy="trace the function again with arguments of the new shapes and dtypes",
+            )
+        return leaves
+
+    def _check_consts(self, consts: Sequence[Any] | None) -> Sequence[Any]:
+        if consts is None:
+            return self.consts
+        got, expected = [jax.numpy.shape(c) for c in consts], [self.values[i].shape for i in self.closed_over]
+        if got != expected:
+            raise InvalidInput(
+                got=f"{len(got)} constants of shapes {got}",
+                expected=f"{len(expected)} constants, as in graph.consts, of shapes {expected}",
+                remedy="pass graph.consts, or arrays of the same shapes in the same order",
+            )
+        return consts
+
+
+def _describe(tree: Any, values: Sequence[Value]) -> str:
+    return str(jax.tree.unflatten(tree, [f"{value.dtype}{list(value.shape)}" for value in values]))
+
+
+@contextlib.contextmanager
+def _scopes(scope: tuple[str, ...]) -> Any:
+    """Evaluate under the traced program's scopes, so that profiles and a second trace show the same names."""
+    with contextlib.ExitStack() as stack:
+        for part in scope:
+            stack.enter_context(jax.named_scope(part))
+        yield

@@ -1,0 +1,277 @@
+"""Trace any JAX function into a `Graph`.
+
+The function is traced once, with `jax.make_jaxpr`; functions compiled inside it are opened, so that their
+operations become nodes of their own. An operation with a custom derivative stays one node and keeps it; loops
+and branches stay one node. This is the only file that touches JAX's internals (jaxprs, primitives, name
+stacks), so that a new JAX release breaks one file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import jax
+import jax.extend.core
+
+from diffprog.graph import modules
+from diffprog.graph.names import HEAVY, Event, Part, give_names
+from diffprog.graph.program import Graph, Node, Value
+
+_READABLE = {
+    "conv_general_dilated": "conv",
+    "dot_general": "dot",
+    "reduce_window_max": "max_pool",
+    "reduce_window_min": "min_pool",
+    "reduce_window_sum": "sum_pool",
+    "remat2": "checkpoint",
+    "custom_jvp_call": "custom_jvp",
+    "custom_vjp_call": "custom_vjp",
+}
+_CLOSED = jax.extend.core.ClosedJaxpr
+_OPENED = ("jit", "pjit", "closed_call", "core_call")
+
+
+def trace(function: Callable[..., Any], *args: Any) -> Graph:
+    """Trace a function of arrays.
+
+    Args:
+        function: any JAX function: bare, jitted, closing over parameters, a Flax module. It is not changed.
+        *args: what it takes: arrays, `jax.ShapeDtypeStruct`s, or pytrees of them.
+
+    Returns:
+        The function as a graph: `graph.layers` lists its activations, `graph.run` evaluates it.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> graph = trace(lambda x: jax.nn.relu(x @ jnp.ones((3, 2))), jnp.ones((4, 3)))
+        >>> print(graph)
+        dot   float32  [4, 2]  dot
+        relu  float32  [4, 2]  relu
+        >>> out, taps = graph.run(jnp.ones((4, 3)), taps=["dot"])
+        >>> taps["dot"][0]
+        Array([3., 3.], dtype=float32)
+    """
+
+    # A new function each time: make_jaxpr remembers functions, and what they close over may have changed.
+    def traced(*args: Any) -> Any:
+        with modules.scoped(function, args):
+            return function(*args)
+
+    with _fresh_inner_traces():
+        jaxpr, out_shape = jax.make_jaxpr(traced, return_shape=True)(*args)
+    return _build(jaxpr, jax.tree.structure(args), jax.tree.structure(out_shape))
+
+
+def _build(closed: Any, in_tree: Any, out_tree: Any) -> Graph:
+    flat = _Flattener()
+    inputs = [flat.value(var.aval) for var in closed.jaxpr.invars]
+    outputs = flat.inline(closed, inputs, ())
+    events = _drop_single_root(flat.events)
+    dependent = _dependent(events, inputs)
+    naming = give_names(events, flat.values, outputs, dependent)
+    nodes = []
+    for event, name in zip(events, naming.events, strict=True):
+        if event.number >= 0:
+            scope = tuple(part.label for part in event.path if not part.is_call)
+            nodes.append(flat.nodes[event.number]._replace(name=name, scope=scope))
+    return Graph(
+        nodes=tuple(nodes),
+        values=tuple(flat.values),
+        inputs=tuple(inputs),
+        closed_over=tuple(i for i, _ in flat.consts.values()),
+        consts=[const for _, const in flat.consts.values()],
+        literals=flat.literals,
+        outputs=tuple(outputs),
+        names=naming.values,
+        layers=naming.layers,
+        in_tree=in_tree,
+        out_tree=out_tree,
+    )
+
+
+def change_bodies(node: Node, change: Callable[[Graph], Graph]) -> Node:
+    """Apply a change of graphs inside a scan, a branch or a checkpoint; other nodes stay as they are.
+
+    A `while` loop has no reverse mode and an operation with a custom derivative is its author's, so neither
+    is opened.
+    """
+    if node.primitive not in ("scan", "cond", "remat2", "checkpoint"):
+        return node
+    params = {key: _changed(param, change) for key, param in node.equation.params.items()}
+    if all(params[key] is param for key, param in node.equation.params.items()):
+        return node
+    equation = node.equation.replace(params=params)
+    return node._replace(apply=_application(equation), equation=equation)
+
+
+def _changed(param: Any, change: Callable[[Graph], Graph]) -> Any:
+    if isinstance(param, tuple):
+        items = tuple(_changed(item, change) for item in param)
+        return param if all(new is old for new, old in zip(items, param, strict=True)) else items
+    if not hasattr(param, "eqns"):
+        return param
+    closed = param if hasattr(param, "consts") else _CLOSED(param, ())
+    avals = [var.aval for var in closed.jaxpr.invars]
+    args = [jax.ShapeDtypeStruct(a.shape, a.dtype, weak_type=getattr(a, "weak_type", False)) for a in avals]
+    graph = _build(
+        closed, jax.tree.structure(tuple(args)), jax.tree.structure([0] * len(closed.jaxpr.outvars))
+    )
+    changed = change(graph)
+    if all(new is old for new, old in zip(changed.nodes, graph.nodes, strict=True)):
+        return param
+    new = jax.make_jaxpr(lambda *inputs: changed.run(*inputs)[0])(*args)
+    return new if closed is param else new.jaxpr
+
+
+class _Flattener:
+    """Walks a jaxpr, opens the calls in it, and numbers the values."""
+
+    def __init__(self) -> None:
+        self.values: list[Value] = []
+        self.nodes: list[Node] = []
+        self.events: list[Event] = []
+        self.literals: dict[int, Any] = {}
+        # By identity: an array that is closed over twice is one constant.
+        self.consts: dict[int, tuple[int, Any]] = {}
+        self.calls = itertools.count()
+
+    def value(self, aval: Any) -> int:
+        self.values.append(Value(tuple(getattr(aval, "shape", ())), getattr(aval, "dtype", None)))
+        return len(self.values) - 1
+
+    def const(self, var: Any, array: Any) -> int:
+        if id(array) not in self.consts:
+            self.consts[id(array)] = (self.value(var.aval), array)
+        return self.consts[id(array)][0]
+
+    def literal(self, literal: Any) -> int:
+        number = self.value(literal.aval)
+        self.literals[number] = literal.val
+        return number
+
+    def inline(self, closed: Any, inputs: Sequence[int], path: tuple[Part, ...]) -> list[int]:
+        """Append the operations of a closed jaxpr; returns the numbers of its results."""
+        jaxpr, call = closed.jaxpr, next(self.calls)
+        numbers = dict(zip(jaxpr.invars, inputs, strict=True))
+        numbers.update({v: self.const(v, c) for v, c in zip(jaxpr.constvars, closed.consts, strict=True)})
+
+        def read(atom: Any) -> int:
+            return self.literal(atom) if hasattr(atom, "val") else numbers[atom]
+
+        for eqn in jaxpr.eqns:
+            here = path + _parts(eqn, call)
+            operands = [read(atom) for atom in eqn.invars]
+            results = self.call(eqn, operands, here) if _is_opened(eqn) else self.node(eqn, operands, here)
+            numbers.update(zip(eqn.outvars, results, strict=True))
+        return [read(atom) for atom in jaxpr.outvars]
+
+    def node(self, eqn: Any, inputs: list[int], path: tuple[Part, ...]) -> list[int]:
+        outputs = [self.value(var.aval) for var in eqn.outvars]
+        operation = _operation(eqn)
+        self.events.append(Event(path, operation, tuple(inputs), tuple(outputs), False, len(self.nodes)))
+        apply = _application(eqn)
+        self.nodes.append(
+            Node("", operation, eqn.primitive.name, (), tuple(inputs), tuple(outputs), apply, eqn)
+        )
+        return outputs
+
+    def call(self, eqn: Any, inputs: list[int], path: tuple[Part, ...]) -> list[int]:
+        """Open a compiled function; one of small operations only (clip, silu) counts as one operation."""
+        inner, name = _inner(eqn), eqn.params.get("name", "call").lstrip("_") or "call"
+        single = not name.startswith("<") and not _has_landmarks(inner)
+        if single:
+            path = (*path, Part(name, next(self.calls), is_call=True))
+        outputs = self.inline(inner, inputs, path)
+        if single or not name.startswith("<"):
+            self.events.append(Event(path, name, tuple(inputs), tuple(outputs), is_call=True))
+        return outputs
+
+
+def _is_opened(eqn: Any) -> bool:
+    return eqn.primitive.name in _OPENED
+
+
+def _inner(eqn: Any) -> Any:
+    return eqn.params["jaxpr"] if "jaxpr" in eqn.params else eqn.params["call_jaxpr"]
+
+
+def _has_landmarks(closed: Any) -> bool:
+    """Whether a compiled function holds a scope, a layer, a custom rule or a loop: things with own names."""
+    for eqn in closed.jaxpr.eqns:
+        if _is_opened(eqn):
+            if _has_landmarks(_inner(eqn)):
+                return True
+        elif _parts(eqn, 0) or _operation(eqn) in HEAVY or _has_body(eqn):
+            return True
+    return False
+
+
+def _has_body(eqn: Any) -> bool:
+    """Whether an operation holds programs: the body of a loop, branches, a custom rule's forward."""
+    params = (p for param in eqn.params.values() for p in (param if isinstance(param, tuple) else (param,)))
+    return any(hasattr(param, "jaxpr") or hasattr(param, "eqns") for param in params)
+
+
+def _operation(eqn: Any) -> str:
+    """A readable name: the function's own for a custom rule, the field's word for a primitive."""
+    name = eqn.primitive.name
+    if "call_jaxpr" in eqn.params:
+        written = eqn.params["call_jaxpr"].jaxpr.debug_info.func_name.split(" ")[0].lstrip("_")
+        if written and not written.startswith("<"):
+            return written
+    return _READABLE.get(name, name)
+
+
+def _application(eqn: Any) -> Callable[..., Sequence[Any]]:
+    def apply(*inputs: Any) -> Sequence[Any]:
+        with eqn.ctx.manager:
+            results = eqn.primitive.bind(*inputs, **eqn.primitive.get_bind_params(eqn.params))
+        return results if eqn.primitive.multiple_results else [results]
+
+    return apply
+
+
+def _parts(eqn: Any, call: int) -> tuple[Part, ...]:
+    """The named scopes around an operation; marks of `modules.scoped` tell visits apart and are taken off."""
+    parts: list[Part] = []
+    for entry in eqn.source_info.name_stack.stack:
+        if type(entry).__name__ != "Scope":
+            continue  # a transformation: jvp, transpose, vmap
+        if entry.name.startswith(modules.MARK) and parts:
+            parts[-1] = Part(parts[-1].label, (parts[-1].visit, entry.name))
+        elif not entry.name.startswith(modules.MARK):
+            parts.append(Part(entry.name, call))
+    return tuple(parts)
+
+
+def _drop_single_root(events: list[Event]) -> list[Event]:
+    """Take off the outermost module's name around everything, unless outermost modules are called twice."""
+    roots = {event.path[0] for event in events if event.path and modules.is_root(event.path[0].visit)}
+    if len(roots) != 1:
+        return events
+    return [event._replace(path=event.path[1:]) if event.path[:1] == (*roots,) else event for event in events]
+
+
+def _dependent(events: Sequence[Event], inputs: Sequence[int]) -> frozenset[int]:
+    found = set(inputs)
+    for event in events:
+        if not event.is_call and found.intersection(event.inputs):
+            found.update(event.outputs)
+    return frozenset(found)
+
+
+@contextlib.contextmanager
+def _fresh_inner_traces() -> Iterator[None]:
+    """Let functions that were compiled before be traced anew, so that modules inside them show their scopes.
+
+    JAX keeps the trace of an inner `jit` under a key that includes this otherwise idle setting.
+    """
+    setting = getattr(getattr(jax._src, "config", None), "hlo_source_file_canonicalization_regex", None)
+    with contextlib.nullcontext() if setting is None else setting(f"diffprog trace {next(_TRACES)}"):
+        yield
+
+
+_TRACES = itertools.count()

