@@ -9,7 +9,7 @@ A score belongs to one picture; more is always better.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import jax
@@ -20,6 +20,7 @@ from diffprog.errors import InvalidInput
 
 OUTPUT = "output"
 Activations = Mapping[str, Array]
+Shapes = Mapping[str, tuple[int, ...]]
 
 
 class Objective:
@@ -38,6 +39,18 @@ class Objective:
     def parts(self) -> tuple[Objective, ...]:
         """The expressions it is made of."""
         return ()
+
+    def check(self, shapes: Shapes) -> None:
+        """Refuse channels, classes and positions out of range.
+
+        Args:
+          shapes: of every layer it reads, without the batch axis.
+
+        Raises:
+          InvalidInput: with the range that there is.
+        """
+        for part in self.parts:
+            part.check(shapes)
 
     def __add__(self, other: Objective | float) -> Objective:
         return Sum(self, _lift(other))
@@ -118,6 +131,9 @@ class Channel(Objective):
     def __call__(self, activations: Activations) -> Array:
         return jnp.mean(activations[self.name][..., self.index])
 
+    def check(self, shapes: Shapes) -> None:
+        _check_index("channel", self.index, shapes[self.name], -1, self.name)
+
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
@@ -137,6 +153,20 @@ class Neuron(Objective):
         if self.position is None:
             return values[(*(length // 2 for length in values.shape[:-1]), self.index)]
         return values[self.position[0], self.position[1], self.index]
+
+    def check(self, shapes: Shapes) -> None:
+        shape = shapes[self.name]
+        _check_index("channel", self.index, shape, -1, self.name)
+        if self.position is None:
+            return
+        if len(shape) != 3:
+            raise InvalidInput(
+                f"a position in {self.name}, which is {list(shape)}",
+                "a layer with rows and columns, [H, W, C]",
+                f"channel({self.name!r}, {self.index})",
+            )
+        _check_index("row", self.position[0], shape, 0, self.name)
+        _check_index("column", self.position[1], shape, 1, self.name)
 
 
 @jax.tree_util.register_dataclass
@@ -167,6 +197,9 @@ class LogProbability(Objective):
 
     def __call__(self, activations: Activations) -> Array:
         return jax.nn.log_softmax(activations[OUTPUT])[self.index]
+
+    def check(self, shapes: Shapes) -> None:
+        _check_index("class", self.index, shapes[OUTPUT], -1, OUTPUT)
 
 
 def channel(layer: str, index: int) -> Objective:
@@ -203,6 +236,53 @@ def logit(index: int) -> Objective:
 def log_probability(index: int) -> Objective:
     """Log-probability of one class under the softmax of the function's own output [classes]."""
     return LogProbability(_index(index))
+
+
+def with_class_probability(objective: Objective, weight: float) -> Objective:
+    """The objective with `weight` times a class's log-probability added to each of its class scores."""
+    if weight and isinstance(objective, Channel) and objective.name == OUTPUT:
+        return objective + LogProbability(objective.index) * weight
+    if isinstance(objective, Sum | Product):
+        parts = (with_class_probability(part, weight) for part in objective.parts)
+        return type(objective)(*parts)
+    return objective
+
+
+_KINDS: dict[str, type[Objective]] = {
+    kind.__name__: kind for kind in (Constant, Sum, Product, Channel, Neuron, Layer, LogProbability)
+}
+
+
+def objective_to_dict(objective: Objective) -> dict[str, Any]:
+    """The expression in plain numbers, strings and dictionaries."""
+    values = {f.name: getattr(objective, f.name) for f in fields(objective)}  # type: ignore[arg-type]
+    plain = {k: objective_to_dict(v) if isinstance(v, Objective) else v for k, v in values.items()}
+    return {"kind": type(objective).__name__, **plain}
+
+
+def objective_from_dict(data: Mapping[str, Any]) -> Objective:
+    """The expression that `objective_to_dict` wrote.
+
+    Raises:
+      InvalidInput: a kind that is not one of objectives.
+    """
+    kind = _KINDS.get(data.get("kind", ""))
+    if kind is None:
+        raise InvalidInput(
+            f"an objective of kind {data.get('kind')!r}", f"one of {', '.join(_KINDS)}", "drawing it anew"
+        )
+    values = {k: v for k, v in data.items() if k != "kind"}
+    for k, v in values.items():
+        values[k] = objective_from_dict(v) if isinstance(v, Mapping) else tuple(v) if isinstance(v, list) else v
+    return kind(**values)
+
+
+def _check_index(what: str, index: int, shape: tuple[int, ...], axis: int, name: str) -> None:
+    if not shape or not -shape[axis] <= index < shape[axis]:
+        most = shape[axis] - 1 if shape else "nothing"
+        raise InvalidInput(
+            f"{what} {index} of {name}", f"a {what} from 0 to {most}; {name} is {list(shape)}", f"{what} 0"
+        )
 
 
 def _index(number: int) -> Any:

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from diffprog.errors import InvalidInput
+from diffprog.graph.objective import Objective, logit
 from diffprog.models import labels as names_of_classes
 
 Params = Mapping[str, Any]
@@ -72,6 +73,14 @@ class Network:
             InvalidInput: no class fits (the nearest are offered) or several do (they are listed).
         """
         return names_of_classes.class_index(self.labels, name)
+
+    def logit(self, name: str | SupportsIndex) -> Objective:
+        """The score of one class, as an objective to draw.
+
+        Raises:
+            InvalidInput: no class fits, or several do.
+        """
+        return logit(self.class_index(name))
 
     def label(self, index: SupportsIndex) -> str:
         """All names of class `index`.

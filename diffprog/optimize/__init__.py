@@ -3,6 +3,7 @@
 from diffprog.optimize.loop import Result as Result
 from diffprog.optimize.loop import Stage as Stage
 from diffprog.optimize.loop import State as State
+from diffprog.optimize.loop import compiled as compiled
 from diffprog.optimize.loop import initial as initial
 from diffprog.optimize.loop import optimize as optimize
 from diffprog.optimize.loop import stepper as stepper

@@ -25,9 +25,9 @@ Cost = Callable[..., Any]
 
 
 class Stage(NamedTuple):
-    """A cost, and for how many steps it is the one to minimize."""
+    """A step as `compiled` makes it, and how often to take it."""
 
-    cost: Cost
+    step: Callable[..., tuple[State, Report]]
     steps: int
 
 
@@ -80,7 +80,8 @@ def optimize(
 
     Args:
       cost: `cost(value, key, *args)`, or `cost(value, *args)` when no key is given, to a scalar or to
-        (scalar, record). Or a list of `Stage`s, run one after the other.
+        (scalar, record). Or a list of `Stage`s, taken one after the other: give the same stages to
+        several runs, and they are compiled once.
       start: any pytree of floating arrays.
       method: an optax gradient transformation.
       steps: how many steps to take; left out when stages say it.
@@ -100,7 +101,7 @@ def optimize(
       >>> float(run.value), run.history.tolist(), run.stopped
       (2.25, [9.0, 2.25], 'finished')
     """
-    stages = _stages(cost, steps)
+    stages = _stages(cost, steps, method, key is not None)
     _check_start(start)
     state = initial(start, method, key)
     reports: list[Report] = []
@@ -108,7 +109,7 @@ def optimize(
     try:
         with progress(sum(stage.steps for stage in stages)) as told:
             for stage in stages:
-                state, stopped = _run(stage, state, method, key is not None, args, reports, told)
+                state, stopped = _run(stage, state, args, reports, told)
                 if stopped != "finished":
                     break
     except KeyboardInterrupt:
@@ -158,18 +159,22 @@ def stepper(
     return step
 
 
+def compiled(
+    cost: Cost, method: optax.GradientTransformation, keyed: bool = False
+) -> Callable[..., tuple[State, Report]]:
+    """The step of `stepper`, jitted, for a `Stage`."""
+    return jax.jit(stepper(cost, method, keyed))
+
+
 def _run(
     stage: Stage,
     state: State,
-    method: optax.GradientTransformation,
-    keyed: bool,
     args: tuple[Any, ...],
     reports: list[Report],
     told: Callable[[int, Report], None],
 ) -> tuple[State, str]:
-    step = jax.jit(stepper(stage.cost, method, keyed))
     for _ in range(stage.steps):
-        state, report = step(state, *args)
+        state, report = stage.step(state, *args)
         reports.append(report)
         # One step is always in flight: the report looked at is the one before it.
         previous = reports[-2] if len(reports) > 1 else report
@@ -191,19 +196,14 @@ def _all_finite(tree: PyTree) -> Array:
     return jnp.isfinite(sum(jnp.sum(jnp.abs(leaf) ** 2) for leaf in jax.tree.leaves(tree)))
 
 
-def _stages(cost: Cost | Sequence[Stage], steps: int | None) -> list[Stage]:
-    if callable(cost):
-        if steps is None:
-            raise InvalidInput(
-                "a cost and no number of steps", "steps=, how many steps to take", "optimize(..., steps=500)"
-            )
-        cost = [Stage(cost, steps)]
-    for stage in cost:
-        if isinstance(stage.steps, bool) or not isinstance(stage.steps, int) or stage.steps < 0:
-            raise InvalidInput(
-                f"steps={stage.steps!r}", "a whole number of steps, 0 or more", "optimize(..., steps=500)"
-            )
-    return list(cost)
+def _stages(
+    cost: Cost | Sequence[Stage], steps: int | None, method: optax.GradientTransformation, keyed: bool
+) -> list[Stage]:
+    if not callable(cost):
+        return list(cost)
+    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 0:
+        raise InvalidInput(f"steps={steps!r}", "a whole number of steps, 0 or more", "optimize(..., steps=500)")
+    return [Stage(compiled(cost, method, keyed), steps)]
 
 
 def _check_start(start: PyTree) -> None:

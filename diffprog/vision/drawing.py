@@ -1,0 +1,191 @@
+"""What comes out of drawing: pictures with their scores, their recipe, and all it takes to draw them again.
+
+`save` writes one PNG, a contact sheet when there are several pictures; key, recipe, objective, scores and versions
+travel in its metadata, and `read_request` gets them back. Files appear whole or not at all.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, PngImagePlugin
+
+from diffprog.errors import BadFile, InvalidInput, Unreachable
+from diffprog.graph.objective import Objective, objective_from_dict, objective_to_dict
+from diffprog.vision.recipe import Recipe
+
+METADATA_KEY = "diffprog"
+PACKAGES = ("diffprog", "jax", "jaxlib", "flax", "optax", "numpy")
+MARGIN = 4
+LARGEST_METADATA = 1 << 20
+
+
+@dataclass(frozen=True, eq=False)
+class Drawing:
+    """Pictures and how they came about; a notebook shows them.
+
+    Attributes:
+      images: float32 [pictures, H, W, 3], RGB in [0, 1], objective by objective.
+      scores: [pictures], the objective of every picture as it is.
+      robust_scores: [pictures], its mean over fresh draws of the recipe's transforms.
+      history: [steps, pictures], the objective of what was seen at every step.
+      recipe: how they were drawn.
+      objectives: what of.
+      n: how many pictures of every objective.
+      key: the words of the PRNG key.
+      model: the network's name, if it has one.
+      title: what it is of, for people.
+      stopped: 'finished', 'interrupted' or 'not finite'.
+    """
+
+    images: np.ndarray
+    scores: np.ndarray
+    robust_scores: np.ndarray
+    history: np.ndarray
+    recipe: Recipe
+    objectives: tuple[Objective, ...]
+    n: int
+    key: tuple[int, ...]
+    model: str | None
+    title: str | None
+    stopped: str
+
+    def sheet(self) -> Image.Image:
+        """The picture, or all of them side by side in a grid."""
+        pixels = np.round(np.clip(self.images, 0, 1) * 255).astype(np.uint8)
+        if len(pixels) == 1:
+            return Image.fromarray(pixels[0])
+        count, height, width = pixels.shape[:3]
+        columns = self.n if 1 < self.n < count else int(np.ceil(np.sqrt(count)))
+        rows = -(-count // columns)
+        sheet = np.full((rows * (height + MARGIN) + MARGIN, columns * (width + MARGIN) + MARGIN, 3), 255, np.uint8)
+        for number, picture in enumerate(pixels):
+            top = MARGIN + (number // columns) * (height + MARGIN)
+            left = MARGIN + (number % columns) * (width + MARGIN)
+            sheet[top : top + height, left : left + width] = picture
+        return Image.fromarray(sheet)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write a PNG that carries what it takes to draw it again.
+
+        Raises:
+          InvalidInput: a path that does not end in .png.
+          Unreachable: a folder that is not there or cannot be written.
+        """
+        path = check_destination(path)
+        write_whole(path, self._png())
+        return path
+
+    def metadata(self) -> dict[str, Any]:
+        """What the PNG carries: plain numbers, strings, lists and dictionaries."""
+        return {
+            "model": self.model,
+            "title": self.title,
+            "objectives": [objective_to_dict(objective) for objective in self.objectives],
+            "n": self.n,
+            "key": list(self.key),
+            "recipe": self.recipe.to_dict(),
+            "scores": [round(float(score), 4) for score in self.scores],
+            "robust_scores": [round(float(score), 4) for score in self.robust_scores],
+            "stopped": self.stopped,
+            "versions": {package: version(package) for package in PACKAGES},
+        }
+
+    def _png(self) -> bytes:
+        info = PngImagePlugin.PngInfo()
+        info.add_text(METADATA_KEY, json.dumps(self.metadata()))
+        buffer = io.BytesIO()
+        self.sheet().save(buffer, "PNG", pnginfo=info, optimize=True)
+        return buffer.getvalue()
+
+    def _repr_png_(self) -> bytes:
+        return self._png()
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a saved picture says of how it was drawn."""
+
+    model: str | None
+    title: str | None
+    objectives: tuple[Objective, ...]
+    n: int
+    key: tuple[int, ...]
+    recipe: Recipe
+
+
+def read_request(path: str | os.PathLike[str]) -> Request:
+    """Read from a PNG how it was drawn.
+
+    Raises:
+      Unreachable: no such file.
+      BadFile: not a PNG that `Drawing.save` wrote.
+    """
+    try:
+        with Image.open(path, formats=("PNG",)) as picture:
+            text = str(picture.info.get(METADATA_KEY, ""))
+        data = json.loads(text[:LARGEST_METADATA])
+        return Request(
+            model=data["model"],
+            title=data["title"],
+            objectives=tuple(objective_from_dict(item) for item in data["objectives"]),
+            n=int(data["n"]),
+            key=tuple(int(word) for word in data["key"]),
+            recipe=Recipe.from_dict(data["recipe"]),
+        )
+    except FileNotFoundError:
+        raise Unreachable(f"no file {path}", "a PNG that diffprog saved", "another path") from None
+    except InvalidInput:
+        raise
+    except Exception as error:
+        raise BadFile(
+            f"{path}, which does not say how it was drawn ({type(error).__name__})",
+            "a PNG as diffprog saved it; other programs drop its metadata when they save it again",
+            "the original file, or drawing it anew",
+        ) from None
+
+
+def check_destination(path: str | os.PathLike[str]) -> Path:
+    """The path as one that a PNG can be written to, or why not.
+
+    Raises:
+      InvalidInput: another ending than .png.
+      Unreachable: a folder that is not there or cannot be written.
+    """
+    path = Path(path)
+    if path.suffix.lower() != ".png":
+        raise InvalidInput(f"the file name {path.name!r}", "one that ends in .png", f"{path.stem or 'picture'}.png")
+    folder = path.parent
+    if not folder.is_dir():
+        raise Unreachable(f"no folder {folder}", "a folder that is there", f"mkdir -p '{folder}', or another path")
+    if path.is_dir() or not os.access(folder, os.W_OK):
+        raise Unreachable(f"{path}, which cannot be written", "a file in a folder you may write to", "another path")
+    return path
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all."""
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise Unreachable(f"{path}: {error.strerror}", "a folder you may write to", "another path") from None
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise

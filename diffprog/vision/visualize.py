@@ -1,0 +1,259 @@
+"""Draw what excites a unit of any network that is a function of pictures.
+
+    argmax_x  y_j(x) - lambda R(x)      over the parameters of a canvas, seen through random transforms
+
+One picture is one optimization of its own, with its own key: picture i of several is the picture one gets from its
+key alone. On CPUs pictures are drawn one after the other, because that is faster than batches there; on
+accelerators all at once. Different units of one layer share one compiled program.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from diffprog.errors import InvalidInput
+from diffprog.graph import Graph, redirect_relus, trace
+from diffprog.graph.objective import OUTPUT, Objective, with_class_probability
+from diffprog.optimize import Stage, compiled, optimize
+from diffprog.optimize.progress import Progress, Told, bar, silent
+from diffprog.vision.drawing import Drawing
+from diffprog.vision.recipe import DEFAULT, Recipe
+from diffprog.vision.transform import Compose, output_shape
+
+Model = Callable[[Array], Array]
+
+ROBUST_DRAWS = 16
+DEFAULT_SIZE = 224
+JUDGING = 0xFFFFFFFF  # a step that no run reaches: its keys draw the transforms of the verdict
+
+
+def visualize(
+    model: Model,
+    objective: Objective | Sequence[Objective],
+    *,
+    recipe: Recipe = DEFAULT,
+    size: int | None = None,
+    steps: int | None = None,
+    n: int = 1,
+    key: Array | int | None = None,
+    title: str | None = None,
+    progress: Progress | bool | None = None,
+) -> Drawing:
+    """Pictures that maximize an objective.
+
+    Args:
+      model: any JAX function of pictures [B, H, W, 3], RGB in [0, 1]; a `Network`, a Flax module, a lambda.
+      objective: what to excite, or a list of them, all of the same form, drawn in turn.
+      recipe: how to draw; see `diffprog.vision.recipe`.
+      size: height and width in pixels, in place of the recipe's (and of the model's `input_size`).
+      steps: in place of the recipe's.
+      n: how many pictures of every objective, each with a key of its own.
+      key: a PRNG key, or a number to make one of; 0 when left out.
+      title: what the picture is of, for people.
+      progress: True for a bar with the score and the seconds left; or a progress of your own.
+
+    Returns:
+      A `Drawing` of n pictures for every objective, objective by objective.
+
+    Raises:
+      InvalidInput: sizes, steps or n below one; an unknown layer or a channel out of range; a model that
+        cannot take such pictures or does not return an array with a row for each.
+    """
+    recipe = _settled(recipe, model, size, steps)
+    objectives = [objective] if isinstance(objective, Objective) else list(objective)
+    _check_request(objectives, n)
+    base = _key(key)
+    # Keys depend on a picture's number among the pictures of its objective, never on how many there are.
+    keys = [jax.random.fold_in(base, number) for number in range(n)]
+    jobs = [_Job(o, k) for o in objectives for k in keys]
+    group = 1 if jax.default_backend() == "cpu" else len(jobs)
+    program = _Program(model, recipe, group, objectives)
+    report = bar(title or "drawing", _score) if progress is True else (progress or silent)
+    parts: list[_Part] = []
+    with report(len(jobs) // group * recipe.steps) as told:
+        for start in range(0, len(jobs), group):
+            parts.append(program.draw(jobs[start : start + group], _from(len(parts) * recipe.steps, told)))
+            if parts[-1].stopped == "interrupted":
+                break
+    return _drawing(parts, recipe, base, n, objectives, title, getattr(model, "name", None))
+
+
+class _Job(NamedTuple):
+    objective: Objective
+    key: Array
+
+
+class _Part(NamedTuple):
+    images: np.ndarray
+    scores: np.ndarray
+    robust_scores: np.ndarray
+    history: np.ndarray
+    stopped: str
+
+
+class _Program:
+    """The compiled parts of drawing a group of pictures."""
+
+    def __init__(self, model: Model, recipe: Recipe, group: int, objectives: Sequence[Objective]):
+        self.recipe = recipe
+        self.transform = Compose(recipe.transforms) if recipe.transforms else None
+        shape = output_shape(recipe.transforms, (recipe.size, recipe.size))  # type: ignore[arg-type]
+        self.seen = trace_model(model, (group, *shape, 3))
+        self.bare = trace_model(model, (group, recipe.size, recipe.size, 3))
+        for one in objectives:
+            check_objective(self.bare, one)
+        redirected = redirect_relus(self.seen) if recipe.redirect_steps else self.seen
+        self.method = recipe.optimizer()
+        first = min(recipe.redirect_steps, recipe.steps)
+        parts = ((redirected, first), (self.seen, recipe.steps - first))
+        self.stages = [Stage(compiled(self._cost(g), self.method, True), k) for g, k in parts if k]
+        self.judge = jax.jit(self._judge)
+
+    def draw(self, jobs: Sequence[_Job], progress: Progress) -> _Part:
+        keys = jnp.stack([job.key for job in jobs])
+        weight = self.recipe.class_probability
+        judged = _stacked([job.objective for job in jobs])
+        driven = _stacked([with_class_probability(job.objective, weight) for job in jobs])
+        consts = self.seen.consts
+        start = jax.vmap(lambda key: self.recipe.canvas.init(key, self.recipe.size))(keys)
+        run = optimize(self.stages, start, self.method, key=keys, args=(driven, consts), progress=progress)
+        images, scores, robust = self.judge(run.value, keys, judged, consts)
+        history = run.records if run.records is not None else np.zeros((0, len(jobs)))
+        return _Part(*map(np.asarray, (images, scores, robust, history)), run.stopped)
+
+    def _cost(self, graph: Graph) -> Callable[..., tuple[Array, Array]]:
+        def cost(params: Any, keys: Array, objectives: Objective, consts: Sequence[Any]) -> tuple[Array, Array]:
+            images = jax.vmap(self.recipe.canvas.to_image)(params)
+            drive = _scores(graph, objectives, self._transformed(images, keys), consts)
+            penalty = sum((jax.vmap(r)(images) for r in self.recipe.regularizers), jnp.zeros(len(images)))
+            return jnp.sum(penalty - drive), drive
+
+        return cost
+
+    def _transformed(self, images: Array, keys: Array) -> Array:
+        return images if self.transform is None else jax.vmap(self.transform)(images, keys)
+
+    def _judge(
+        self, params: Any, keys: Array, objectives: Objective, consts: Sequence[Any]
+    ) -> tuple[Array, Array, Array]:
+        """The pictures, their scores as they are, and their mean scores over fresh transforms."""
+        images = jax.vmap(self.recipe.canvas.to_image)(params)
+        clean = _scores(self.bare, objectives, images, consts)
+        if self.transform is None:
+            return images, clean, clean
+
+        def once(number: Array) -> Array:
+            fresh = jax.vmap(lambda key: jax.random.fold_in(jax.random.fold_in(key, JUDGING), number))(keys)
+            return _scores(self.seen, objectives, self._transformed(images, fresh), consts)
+
+        return images, clean, jax.lax.map(once, jnp.arange(ROBUST_DRAWS)).mean(0)
+
+
+def _stacked(objectives: Sequence[Objective]) -> Objective:
+    return jax.tree.map(lambda *leaves: jnp.stack([jnp.asarray(leaf) for leaf in leaves]), *objectives)
+
+
+def _scores(graph: Graph, objectives: Objective, images: Array, consts: Sequence[Any]) -> Array:
+    """One score a picture; the objectives' leaves carry the same leading axis as the pictures."""
+    out, activations = graph.run(images, taps=sorted(objectives.layers - {OUTPUT}), consts=consts)
+    if OUTPUT in objectives.layers:
+        activations[OUTPUT] = out
+    return jax.vmap(lambda objective, values: objective(values))(objectives, activations)
+
+
+def trace_model(model: Model, shape: tuple[int, ...]) -> Graph:
+    """Trace a model for pictures of this shape, and say what is wrong with one that cannot be used.
+
+    Raises:
+      InvalidInput: the model does not return one array with a row for every picture.
+    """
+    graph = trace(model, jax.ShapeDtypeStruct(shape, jnp.float32))
+    outputs = [graph.values[i] for i in graph.outputs]
+    if len(outputs) != 1 or outputs[0].shape[:1] != shape[:1]:
+        got = ", ".join(str(list(value.shape)) for value in outputs)
+        raise InvalidInput(
+            f"a model that returns {got or 'nothing'} for pictures {list(shape)}",
+            f"one array with a row for each picture: [{shape[0]}, ...]",
+            "wrapping it: lambda images: model(images)[0], or one that keeps the batch axis",
+        )
+    return graph
+
+
+def check_objective(graph: Graph, objective: Objective) -> None:
+    """Refuse layers that are not there and channels, classes or positions out of range.
+
+    Raises:
+      InvalidInput: with the range, or the nearest names.
+    """
+    shapes = {}
+    for name in objective.layers:
+        number = graph.outputs[0] if name == OUTPUT else graph.find(name)
+        shapes[name] = graph.values[number].shape[1:]
+    objective.check(shapes)
+
+
+def _from(done: int, told: Told) -> Progress:
+    """The part of a longer progress that starts when `done` steps are behind."""
+
+    @contextmanager
+    def progress(total: int) -> Iterator[Told]:
+        yield lambda step, report: told(done + step, report)
+
+    return progress
+
+
+def _score(report: Any) -> float:
+    return float(np.mean(report.record))
+
+
+def _drawing(
+    parts: Sequence[_Part], recipe: Recipe, key: Array, n: int, objectives: Sequence[Objective],
+    title: str | None, model: str | None,
+) -> Drawing:  # fmt: skip
+    shortest = min(part.history.shape[0] for part in parts)
+    bad = [part.stopped for part in parts if part.stopped != "finished"]
+    return Drawing(
+        images=np.concatenate([part.images for part in parts]),
+        scores=np.concatenate([part.scores for part in parts]),
+        robust_scores=np.concatenate([part.robust_scores for part in parts]),
+        history=np.concatenate([part.history[:shortest] for part in parts], axis=1),
+        recipe=recipe,
+        objectives=tuple(objectives),
+        n=n,
+        key=tuple(int(word) for word in np.asarray(jax.random.key_data(key)).ravel()),
+        model=model,
+        title=title,
+        stopped=bad[0] if bad else "finished",
+    )
+
+
+def _settled(recipe: Recipe, model: Model, size: int | None, steps: int | None) -> Recipe:
+    changes: dict[str, Any] = {} if steps is None else {"steps": steps}
+    size = size if size is not None else recipe.size
+    changes["size"] = size if size is not None else getattr(model, "input_size", DEFAULT_SIZE)
+    return recipe.replace(**changes)
+
+
+def _check_request(objectives: Sequence[Objective], n: int) -> None:
+    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+        raise InvalidInput(f"n={n!r}", "a whole number of pictures, at least 1", "n=1")
+    forms = {jax.tree.structure(one) for one in objectives}
+    if len(forms) != 1 or not all(isinstance(one, Objective) for one in objectives):
+        raise InvalidInput(
+            f"{len(objectives)} objectives of {len(forms)} different forms",
+            "one objective, or several that differ only in channels, positions and weights",
+            "drawing those of another form in a call of their own",
+        )
+
+
+def _key(key: Array | int | None) -> Array:
+    if key is None or isinstance(key, int):
+        return jax.random.key(key or 0)
+    return key if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else jax.random.wrap_key_data(key)
