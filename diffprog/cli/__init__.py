@@ -1,0 +1,1 @@
+"""The command line: where strings become objects. Everything it does can be done from Python."""

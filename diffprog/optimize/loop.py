@@ -8,7 +8,7 @@ First-order methods come from optax. Black-box and second-order methods are not 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -108,12 +108,17 @@ def optimize(
     stopped = "finished"
     try:
         with progress(sum(stage.steps for stage in stages)) as told:
-            for stage in stages:
-                state, stopped = _run(stage, state, args, reports, told)
-                if stopped != "finished":
+            for state, report in _walk(stages, state, args):
+                reports.append(report)
+                # One step is always in flight: the report looked at is the one before it.
+                looked_at = reports[max(0, len(reports) - 2)]
+                if not bool(looked_at.finite):
                     break
+                told(len(reports), looked_at)
     except KeyboardInterrupt:
         stopped = "interrupted"
+    if reports and not bool(reports[-1].finite):
+        stopped = "not finite"
     good = reports[: int(state.step)]
     history = np.array([np.asarray(report.cost) for report in good])
     records = jax.tree.map(lambda *rows: np.stack(rows), *(r.record for r in good)) if good else None
@@ -141,7 +146,8 @@ def stepper(
 
         def scalar(value: PyTree) -> tuple[Array, PyTree]:
             out = cost(value, *keys, *args)
-            return out if isinstance(out, tuple) else (out, None)
+            loss, record = out if isinstance(out, tuple) else (out, None)
+            return _scalar(loss), record
 
         (loss, record), gradient = jax.value_and_grad(scalar, has_aux=True)(state.value)
         updates, moved = method.update(
@@ -166,22 +172,21 @@ def compiled(
     return jax.jit(stepper(cost, method, keyed))
 
 
-def _run(
-    stage: Stage,
-    state: State,
-    args: tuple[Any, ...],
-    reports: list[Report],
-    told: Callable[[int, Report], None],
-) -> tuple[State, str]:
-    for _ in range(stage.steps):
-        state, report = stage.step(state, *args)
-        reports.append(report)
-        # One step is always in flight: the report looked at is the one before it.
-        previous = reports[-2] if len(reports) > 1 else report
-        if not bool(previous.finite):
-            break
-        told(len(reports), previous)
-    return state, "finished" if not reports or bool(reports[-1].finite) else "not finite"
+def _walk(
+    stages: Sequence[Stage], state: State, args: tuple[Any, ...]
+) -> Iterator[tuple[State, Report]]:
+    for stage in stages:
+        for _ in range(stage.steps):
+            state, report = stage.step(state, *args)
+            yield state, report
+
+
+def _scalar(loss: Any) -> Array:
+    if jnp.shape(loss) != ():
+        raise InvalidInput(
+            f"a cost of shape {jnp.shape(loss)}", "a scalar, or (scalar, record)", "jnp.sum or jnp.mean of it"
+        )
+    return jnp.asarray(loss)
 
 
 def _folded(key: Array, step: Array) -> Array:

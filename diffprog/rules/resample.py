@@ -18,6 +18,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from diffprog.rules.boundary import boundary
+
 
 def affine(image: Array, matrix: Array, shift: Array, shape: tuple[int, int], zoom: float = 1.4) -> Array:
     """Resample a picture under an affine map, bilinearly, zero outside.
@@ -47,6 +49,7 @@ def _affine(image: Array, matrix: Array, shift: Array, shape: tuple[int, int], r
     return _bilinear(image, matrix, shift, shape)
 
 
+@partial(boundary, static=(3,))
 def _bilinear(image: Array, matrix: Array, shift: Array, shape: tuple[int, int]) -> Array:
     y, x = _mapped(matrix, shift, shape)
     top, left = jnp.floor(y), jnp.floor(x)
@@ -73,6 +76,7 @@ def _backward(
     return (_adjoint(g_out, matrix, shift, image.shape[:2], reach), *pull(g_out))
 
 
+@partial(boundary, static=(3, 4))
 def _adjoint(g_out: Array, matrix: Array, shift: Array, shape: tuple[int, ...], reach: int) -> Array:
     (a, b), (c, d) = matrix
     inverse = jnp.array([[d, -b], [-c, a]]) / (a * d - b * c)

@@ -39,8 +39,7 @@ class Drawing:
       history: [steps, pictures], the objective of what was seen at every step.
       recipe: how they were drawn.
       objectives: what of.
-      n: how many pictures of every objective.
-      key: the words of the PRNG key.
+      keys: the words of every picture's PRNG key, the same for every objective.
       model: the network's name, if it has one.
       title: what it is of, for people.
       stopped: 'finished', 'interrupted' or 'not finite'.
@@ -52,8 +51,7 @@ class Drawing:
     history: np.ndarray
     recipe: Recipe
     objectives: tuple[Objective, ...]
-    n: int
-    key: tuple[int, ...]
+    keys: tuple[tuple[int, ...], ...]
     model: str | None
     title: str | None
     stopped: str
@@ -64,7 +62,7 @@ class Drawing:
         if len(pixels) == 1:
             return Image.fromarray(pixels[0])
         count, height, width = pixels.shape[:3]
-        columns = self.n if 1 < self.n < count else int(np.ceil(np.sqrt(count)))
+        columns = len(self.keys) if 1 < len(self.keys) < count else int(np.ceil(np.sqrt(count)))
         rows = -(-count // columns)
         sheet = np.full((rows * (height + MARGIN) + MARGIN, columns * (width + MARGIN) + MARGIN, 3), 255, np.uint8)
         for number, picture in enumerate(pixels):
@@ -90,8 +88,7 @@ class Drawing:
             "model": self.model,
             "title": self.title,
             "objectives": [objective_to_dict(objective) for objective in self.objectives],
-            "n": self.n,
-            "key": list(self.key),
+            "keys": [list(words) for words in self.keys],
             "recipe": self.recipe.to_dict(),
             "scores": [round(float(score), 4) for score in self.scores],
             "robust_scores": [round(float(score), 4) for score in self.robust_scores],
@@ -117,8 +114,7 @@ class Request:
     model: str | None
     title: str | None
     objectives: tuple[Objective, ...]
-    n: int
-    key: tuple[int, ...]
+    keys: tuple[tuple[int, ...], ...]
     recipe: Recipe
 
 
@@ -137,8 +133,7 @@ def read_request(path: str | os.PathLike[str]) -> Request:
             model=data["model"],
             title=data["title"],
             objectives=tuple(objective_from_dict(item) for item in data["objectives"]),
-            n=int(data["n"]),
-            key=tuple(int(word) for word in data["key"]),
+            keys=tuple(tuple(int(word) for word in words) for words in data["keys"]),
             recipe=Recipe.from_dict(data["recipe"]),
         )
     except FileNotFoundError:

@@ -24,7 +24,7 @@ def redraw(path: str | os.PathLike[str], model: Model, progress: Progress | bool
       BadFile: not a PNG that says how it was drawn.
     """
     wish = read_request(path)
-    key = jax.random.wrap_key_data(jnp.asarray(wish.key, jnp.uint32))
+    keys = jax.random.wrap_key_data(jnp.asarray(wish.keys, jnp.uint32))
     return visualize(
-        model, wish.objectives, recipe=wish.recipe, n=wish.n, key=key, title=wish.title, progress=progress
+        model, wish.objectives, recipe=wish.recipe, n=len(keys), key=keys, title=wish.title, progress=progress
     )

@@ -55,7 +55,8 @@ def visualize(
       size: height and width in pixels, in place of the recipe's (and of the model's `input_size`).
       steps: in place of the recipe's.
       n: how many pictures of every objective, each with a key of its own.
-      key: a PRNG key, or a number to make one of; 0 when left out.
+      key: a number s, and picture i has the key of number s + i (0 when left out); or a PRNG key, and it has
+        that key folded with i; or an array of n keys, one for each picture.
       title: what the picture is of, for people.
       progress: True for a bar with the score and the seconds left; or a progress of your own.
 
@@ -69,9 +70,7 @@ def visualize(
     recipe = _settled(recipe, model, size, steps)
     objectives = [objective] if isinstance(objective, Objective) else list(objective)
     _check_request(objectives, n)
-    base = _key(key)
-    # Keys depend on a picture's number among the pictures of its objective, never on how many there are.
-    keys = [jax.random.fold_in(base, number) for number in range(n)]
+    keys = picture_keys(key, n)
     jobs = [_Job(o, k) for o in objectives for k in keys]
     group = 1 if jax.default_backend() == "cpu" else len(jobs)
     program = _Program(model, recipe, group, objectives)
@@ -82,7 +81,7 @@ def visualize(
             parts.append(program.draw(jobs[start : start + group], _from(len(parts) * recipe.steps, told)))
             if parts[-1].stopped == "interrupted":
                 break
-    return _drawing(parts, recipe, base, n, objectives, title, getattr(model, "name", None))
+    return _drawing(parts, recipe, keys, objectives, title, getattr(model, "name", None))
 
 
 class _Job(NamedTuple):
@@ -214,7 +213,7 @@ def _score(report: Any) -> float:
 
 
 def _drawing(
-    parts: Sequence[_Part], recipe: Recipe, key: Array, n: int, objectives: Sequence[Objective],
+    parts: Sequence[_Part], recipe: Recipe, keys: Array, objectives: Sequence[Objective],
     title: str | None, model: str | None,
 ) -> Drawing:  # fmt: skip
     shortest = min(part.history.shape[0] for part in parts)
@@ -226,8 +225,7 @@ def _drawing(
         history=np.concatenate([part.history[:shortest] for part in parts], axis=1),
         recipe=recipe,
         objectives=tuple(objectives),
-        n=n,
-        key=tuple(int(word) for word in np.asarray(jax.random.key_data(key)).ravel()),
+        keys=tuple(tuple(int(word) for word in words) for words in np.asarray(jax.random.key_data(keys))),
         model=model,
         title=title,
         stopped=bad[0] if bad else "finished",
@@ -253,7 +251,18 @@ def _check_request(objectives: Sequence[Objective], n: int) -> None:
         )
 
 
-def _key(key: Array | int | None) -> Array:
+def picture_keys(key: Array | int | None, n: int) -> Array:
+    """The keys of n pictures; a picture's key never depends on how many there are.
+
+    Raises:
+      InvalidInput: an array of keys of another length than n.
+    """
     if key is None or isinstance(key, int):
-        return jax.random.key(key or 0)
-    return key if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else jax.random.wrap_key_data(key)
+        return jnp.stack([jax.random.key((key or 0) + number) for number in range(n)])
+    if not jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
+        key = jax.random.wrap_key_data(key)
+    if key.ndim == 0:
+        return jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(n))
+    if key.shape != (n,):
+        raise InvalidInput(f"keys of shape {key.shape}", f"one key, or {n} of them", f"jax.random.split(key, {n})")
+    return key

@@ -1,0 +1,137 @@
+"""The commands: `diffprog visualize`, `redraw`, `models`, `layers` and `fetch`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import diffprog
+from diffprog import models
+from diffprog.cli import checks, listings, startup, units
+from diffprog.cli.failures import told
+from diffprog.cli.outcome import finish
+from diffprog.errors import InvalidInput
+from diffprog.vision import read_request, recipes
+from diffprog.vision import redraw as redraw_picture
+from diffprog.vision import visualize as draw
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+Out = Annotated[Path | None, typer.Option("--out", "-o", help="The PNG to write.", show_default=False)]
+UNIT_HELP = (
+    "A class by a part of its name or its number (chameleon, 47), a layer's channel (fire5:12), "
+    "or a channel at row Y, column X (fire5:12@13,13)."
+)
+
+
+def main() -> None:
+    """Run the command line."""
+    startup.prepare()
+    app()
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"diffprog {diffprog.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def about(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Pictures of what the units of a network respond to."""
+
+
+@app.command()
+def visualize(
+    unit: Annotated[str, typer.Argument(help=UNIT_HELP, show_default=False)],
+    model: Annotated[str, typer.Option("--model", "-m", help="See `diffprog models`.")] = "squeezenet",
+    size: Annotated[
+        int | None, typer.Option(help="Height and width in pixels.", show_default="the network's own")
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(help="Steps of the optimizer.", show_default="the recipe's")
+    ] = None,
+    recipe: Annotated[str, typer.Option(help=f"One of {', '.join(recipes.RECIPES)}.")] = "default",
+    n: Annotated[int, typer.Option("--n", "-n", help="How many pictures, each from its own start.")] = 1,
+    seed: Annotated[int, typer.Option(help="Another seed is another picture.")] = 0,
+    out: Out = None,
+    debug: Debug = False,
+) -> None:
+    """Draw what excites a unit of a network, as a PNG."""
+    with told(debug):
+        chosen, card = checks.recipe(recipe), models.card(model)
+        chosen = chosen.replace(
+            size=checks.size(card, chosen, size),
+            steps=checks.whole("--steps", chosen.steps if steps is None else steps, 1),
+        )
+        checks.whole("--n", n, 1)
+        checks.whole("--seed", seed, 0, checks.LARGEST_SEED)
+        path = checks.destination(out) if out else checks.default_destination(unit)
+        net = models.load(model)
+        found = units.parse(unit, net, chosen.size or net.input_size)
+        drawing = draw(net, found.objective, recipe=chosen, n=n, key=seed, title=found.title, progress=True)
+        how = f"{chosen.steps} steps of recipe {recipe}, {chosen.size}x{chosen.size} pixels, seed {seed}"
+        finish(drawing, path, f"{found.title}; {net.title}", how)
+
+
+@app.command()
+def redraw(
+    picture: Annotated[Path, typer.Argument(help="A PNG that diffprog saved.", show_default=False)],
+    out: Out = None,
+    debug: Debug = False,
+) -> None:
+    """Draw a saved picture again, from what the file says of itself."""
+    with told(debug):
+        path = checks.destination(out) if out else checks.default_destination(f"{picture.stem}_again")
+        wish = read_request(picture)
+        if wish.model not in models.names():
+            raise InvalidInput(
+                f"{picture}, drawn of {wish.model or 'a function of your own'}",
+                "a picture of one of " + ", ".join(models.names()),
+                "from Python: diffprog.redraw(path, model)",
+            )
+        net = models.load(wish.model)
+        drawing = redraw_picture(picture, net, progress=True)
+        finish(drawing, path, f"{wish.title}; {net.title}", f"{wish.recipe.steps} steps, as {picture} was")
+
+
+@app.command("models")
+def list_models(debug: Debug = False) -> None:
+    """List the networks, their licences, and where their weights are."""
+    with told(debug):
+        typer.echo(listings.models())
+
+
+@app.command("layers")
+def list_layers(
+    model: Annotated[str, typer.Argument(help="See `diffprog models`.", show_default=False)],
+    debug: Debug = False,
+) -> None:
+    """List the layers of a network, for pictures of its own size."""
+    with told(debug):
+        net = models.load(model)
+        typer.echo(listings.layers(units.layers(net, net.input_size).layers))
+
+
+@app.command()
+def fetch(
+    model: Annotated[list[str], typer.Argument(help="See `diffprog models`.", show_default=False)],
+    debug: Debug = False,
+) -> None:
+    """Fetch the weights of networks now, to use them without a network connection later."""
+    with told(debug):
+        for card in [models.card(name) for name in model]:  # all names before the first download
+            models.fetch(card.name)
+            typer.echo(f"{card.name}: weights {listings.whereabouts(card)}")
