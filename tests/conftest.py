@@ -1,9 +1,17 @@
-"""Shared by every test: strict promotion, and 64-bit on request."""
+"""Shared by every test: 64-bit on request, and one compilation cache for the session."""
 
 from collections.abc import Iterator
 
 import jax
 import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compile_once(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Programs that several tests draw with are compiled by the first of them."""
+    jax.config.update("jax_compilation_cache_dir", str(tmp_path_factory.mktemp("compiled")))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
 @pytest.fixture

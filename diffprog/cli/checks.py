@@ -17,6 +17,7 @@ from diffprog.vision import Recipe, check_destination, read_request, recipes
 from diffprog.vision.transform import output_shape
 
 LARGEST_SEED = 2**32 - 1  # keys are made of 32-bit words
+LARGEST_SIZE = 4096  # a typing error, or a picture from elsewhere, should not take all memory
 LONGEST_STEM = 80
 
 
@@ -48,11 +49,11 @@ def size(card: Card, recipe: Recipe, wanted: int | None) -> int:
     """The size that will be drawn: the wanted one, else the recipe's, else the network's own.
 
     Raises:
-        InvalidInput: too small for the network, by itself or after the recipe's transforms.
+        InvalidInput: too small for the network, by itself or after the recipe's transforms, or too large.
     """
     if wanted is None:
         return recipe.size or card.input_size
-    whole("--size", wanted, 1)
+    whole("--size", wanted, 1, LARGEST_SIZE)
     least = next(size for size in range(card.min_size, card.min_size + 1024) if _fits(card, recipe, size))
     if wanted < least:
         raise InvalidInput(
@@ -77,10 +78,12 @@ def destination(path: Path) -> Path:
         InvalidInput: another ending than .png.
         Unreachable: a folder that is not there or cannot be written, or a path that is a folder.
     """
-    path = check_destination(path)
     try:
+        path = check_destination(path)
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}."):
             return path
+    except Unreachable:
+        raise
     except OSError as error:
         raise Unreachable(
             f"{path}, which cannot be written ({error.strerror})",

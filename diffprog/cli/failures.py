@@ -1,4 +1,4 @@
-"""How the command line fails: in words on standard error, with an exit code, and with a traceback only on request.
+"""How the command line fails: in words on standard error, with an exit code, a traceback only on request.
 
 Exit codes: 2 what the user can change, 1 what nobody expected, 130 Ctrl-C.
 """

@@ -102,6 +102,7 @@ def redraw(
                 "a picture of one of " + ", ".join(models.names()),
                 "from Python: diffprog.redraw(path, model)",
             )
+        checks.size(models.card(wish.model), wish.recipe, wish.recipe.size)
         net = models.load(wish.model)
         drawing = redraw_picture(picture, net, progress=True)
         finish(drawing, path, f"{wish.title}; {net.title}", f"{wish.recipe.steps} steps, as {picture} was")

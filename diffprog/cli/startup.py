@@ -10,10 +10,11 @@ import contextlib
 import ctypes
 import os
 import sys
+import tempfile
 
 import jax
 
-from diffprog.weights import cache_folder
+from diffprog.weights import cache_folder, print_to_stderr
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX, M_ARENA_MAX = -1, -2, -4, -8  # malloc.h of glibc
 MEBIBYTE = 1 << 20
@@ -45,6 +46,14 @@ def keep_compiled_programs() -> None:
     """Keep what XLA compiles in the cache folder, unless JAX_COMPILATION_CACHE_DIR names another."""
     if "JAX_COMPILATION_CACHE_DIR" in os.environ:
         return
-    jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "compiled"))
+    folder = cache_folder() / "compiled"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        print_to_stderr(f"diffprog: slower, compiled programs cannot be kept ({error}); set DIFFPROG_CACHE")
+        return
+    jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

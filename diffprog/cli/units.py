@@ -60,16 +60,23 @@ def _of_layer(text: str, net: Network, size: int) -> Unit:
             "LAYER:CHANNEL or LAYER:CHANNEL@Y,X, with whole numbers from 0 on",
             "for example fire5:12 or fire5:12@13,13",
         )
-    graph, name, index = layers(net, size), match["layer"], int(match["channel"])
-    shape = _shape(graph, name, net)
+    name, index = match["layer"], int(match["channel"])
+    shape = _shape(layers(net, size), name, net)
+    _check(channel(name, index), name, shape, f"{name}:{shape[-1] - 1}, the last channel")
     if match["row"] is None:
-        channel(name, index).check({name: shape})
         return Unit(channel(name, index), f"channel {index} of {name}")
-    position = int(match["row"]), int(match["column"])
-    neuron(name, index, position).check({name: shape})
-    return Unit(
-        neuron(name, index, position), f"channel {index} of {name} at row {position[0]}, column {position[1]}"
-    )
+    row, column = int(match["row"]), int(match["column"])
+    one = neuron(name, index, (row, column))
+    _check(one, name, shape, f"{name}:{index}, the mean over all positions")
+    return Unit(one, f"channel {index} of {name} at row {row}, column {column}")
+
+
+def _check(objective: Objective, name: str, shape: tuple[int, ...], remedy: str) -> None:
+    """Refuse what is out of range, with a remedy in the words of the command line."""
+    try:
+        objective.check({name: shape})
+    except InvalidInput as error:
+        raise InvalidInput(error.got, error.expected, remedy) from None
 
 
 def _shape(graph: Graph, name: str, net: Network) -> tuple[int, ...]:

@@ -273,7 +273,9 @@ def objective_from_dict(data: Mapping[str, Any]) -> Objective:
         )
     values = {k: v for k, v in data.items() if k != "kind"}
     for k, v in values.items():
-        values[k] = objective_from_dict(v) if isinstance(v, Mapping) else tuple(v) if isinstance(v, list) else v
+        values[k] = (
+            objective_from_dict(v) if isinstance(v, Mapping) else tuple(v) if isinstance(v, list) else v
+        )
     return kind(**values)
 
 

@@ -108,7 +108,8 @@ def optimize(
     stopped = "finished"
     try:
         with progress(sum(stage.steps for stage in stages)) as told:
-            for state, report in _walk(stages, state, args):
+            for reached, report in _walk(stages, state, args):
+                state = reached
                 reports.append(report)
                 # One step is always in flight: the report looked at is the one before it.
                 looked_at = reports[max(0, len(reports) - 2)]
@@ -154,13 +155,10 @@ def stepper(
             gradient, state.method, state.value, value=loss, grad=gradient, value_fn=lambda v: scalar(v)[0]
         )
         finite = _all_finite((loss, gradient))
-        proposal = State(optax.apply_updates(state.value, updates), moved, state.key, state.step + 1)
-        kept = jax.tree.map(
-            lambda new, old: jnp.where(finite, new, old),
-            proposal._replace(key=None),
-            state._replace(key=None),
-        )
-        return kept._replace(key=state.key), Report(loss, record, finite)
+        moved_on = (optax.apply_updates(state.value, updates), moved, state.step + 1)
+        stayed = (state.value, state.method, state.step)
+        value, kept, number = jax.tree.map(lambda new, old: jnp.where(finite, new, old), moved_on, stayed)
+        return State(value, kept, state.key, number), Report(loss, record, finite)
 
     return step
 
@@ -172,9 +170,7 @@ def compiled(
     return jax.jit(stepper(cost, method, keyed))
 
 
-def _walk(
-    stages: Sequence[Stage], state: State, args: tuple[Any, ...]
-) -> Iterator[tuple[State, Report]]:
+def _walk(stages: Sequence[Stage], state: State, args: tuple[Any, ...]) -> Iterator[tuple[State, Report]]:
     for stage in stages:
         for _ in range(stage.steps):
             state, report = stage.step(state, *args)
@@ -207,7 +203,9 @@ def _stages(
     if not callable(cost):
         return list(cost)
     if isinstance(steps, bool) or not isinstance(steps, int) or steps < 0:
-        raise InvalidInput(f"steps={steps!r}", "a whole number of steps, 0 or more", "optimize(..., steps=500)")
+        raise InvalidInput(
+            f"steps={steps!r}", "a whole number of steps, 0 or more", "optimize(..., steps=500)"
+        )
     return [Stage(compiled(cost, method, keyed), steps)]
 
 

@@ -29,7 +29,6 @@ from jax import Array, lax
 from diffprog.rules.boundary import boundary
 from diffprog.rules.windows import (
     Axis,
-    Padding,
     interleave,
     pad_inputs,
     pad_outputs,
@@ -45,7 +44,7 @@ def conv_general_dilated(
     lhs: Array,
     rhs: Array,
     window_strides: Sequence[int],
-    padding: Padding,
+    padding: str | Sequence[tuple[int, int]],
     lhs_dilation: Sequence[int] | None = None,
     rhs_dilation: Sequence[int] | None = None,
     dimension_numbers: Any = None,
@@ -172,7 +171,6 @@ def _depthwise_weights(x: Array, g_out: Array, axes: tuple[Axis, ...]) -> Array:
 
 
 _depthwise.defvjp(_depthwise_forward, _depthwise_backward)
-_depthwise.__name__ = "depthwise_conv"
 
 
 # ---- dense, stride 1: g_in = g_out convolved with the flipped kernel, channels swapped ---------------------
@@ -197,4 +195,3 @@ def _dense_backward(axes: tuple[Axis, ...], saved: tuple[Array, Array], g_out: A
 
 
 _dense.defvjp(_dense_forward, _dense_backward)
-_dense.__name__ = "conv"

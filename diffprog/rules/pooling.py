@@ -97,4 +97,3 @@ def _backward(axes: tuple[Axis, ...], winner: Array, g_out: Array) -> tuple[Arra
 
 
 _max_pool.defvjp(_forward, _backward)
-_max_pool.__name__ = "max_pool"

@@ -95,7 +95,6 @@ def _adjoint(g_out: Array, matrix: Array, shift: Array, shape: tuple[int, ...], 
 
 
 _affine.defvjp(_forward, _backward)
-_affine.__name__ = "affine"
 
 
 def _mapped(matrix: Array, shift: Array, shape: tuple[int, ...]) -> tuple[Array, Array]:

@@ -64,7 +64,9 @@ class Drawing:
         count, height, width = pixels.shape[:3]
         columns = len(self.keys) if 1 < len(self.keys) < count else int(np.ceil(np.sqrt(count)))
         rows = -(-count // columns)
-        sheet = np.full((rows * (height + MARGIN) + MARGIN, columns * (width + MARGIN) + MARGIN, 3), 255, np.uint8)
+        sheet = np.full(
+            (rows * (height + MARGIN) + MARGIN, columns * (width + MARGIN) + MARGIN, 3), 255, np.uint8
+        )
         for number, picture in enumerate(pixels):
             top = MARGIN + (number // columns) * (height + MARGIN)
             left = MARGIN + (number % columns) * (width + MARGIN)
@@ -157,12 +159,18 @@ def check_destination(path: str | os.PathLike[str]) -> Path:
     """
     path = Path(path)
     if path.suffix.lower() != ".png":
-        raise InvalidInput(f"the file name {path.name!r}", "one that ends in .png", f"{path.stem or 'picture'}.png")
+        raise InvalidInput(
+            f"the file name {path.name!r}", "one that ends in .png", f"{path.stem or 'picture'}.png"
+        )
     folder = path.parent
     if not folder.is_dir():
-        raise Unreachable(f"no folder {folder}", "a folder that is there", f"mkdir -p '{folder}', or another path")
+        raise Unreachable(
+            f"no folder {folder}", "a folder that is there", f"mkdir -p '{folder}', or another path"
+        )
     if path.is_dir() or not os.access(folder, os.W_OK):
-        raise Unreachable(f"{path}, which cannot be written", "a file in a folder you may write to", "another path")
+        raise Unreachable(
+            f"{path}, which cannot be written", "a file in a folder you may write to", "another path"
+        )
     return path
 
 

@@ -114,6 +114,8 @@ _PARTS: dict[str, type] = {
         transform.ScaleBetween,
         transform.Rotate,
         transform.RotateBetween,
+        transform.Mirror,
+        transform.NormalizeGradient,
         transform.Noise,
         regularizer.TotalVariation,
         regularizer.L1,

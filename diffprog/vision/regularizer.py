@@ -67,7 +67,9 @@ class Blur:
 
     def __call__(self, image: Array) -> Array:
         """The penalty."""
-        return self.weight * jnp.mean((image - _binomial(_binomial(image).swapaxes(0, 1)).swapaxes(0, 1)) ** 2)
+        return self.weight * jnp.mean(
+            (image - _binomial(_binomial(image).swapaxes(0, 1)).swapaxes(0, 1)) ** 2
+        )
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,7 @@ class Jitter(Geometric):
 
 @dataclass(frozen=True)
 class Shift(Geometric):
-    """A random translation of up to `fraction` of the picture each way; the shape stays."""
+    """A random translation of up to `pixels` each way; the shape stays."""
 
     pixels: float
 
@@ -157,6 +157,41 @@ class RotateBetween(Geometric):
     def draw(self, key: Array) -> Map:
         """An angle."""
         return _turned(jax.random.uniform(key, (), minval=-self.degrees, maxval=self.degrees))
+
+
+@dataclass(frozen=True)
+class Mirror(Geometric):
+    """Swap left and right in half of the draws."""
+
+    def draw(self, key: Array) -> Map:
+        """The identity or a reflection."""
+        side = jnp.where(jax.random.bernoulli(key), 1.0, -1.0)
+        return Map(jnp.diag(jnp.stack([jnp.ones(()), side])), jnp.zeros(2))
+
+
+@dataclass(frozen=True)
+class NormalizeGradient:
+    """The picture as it is; the gradient that comes back through it is scaled to length one.
+
+    However loud a unit speaks, it then pulls as hard as any other, and a regularizer's weight means the same for
+    a logit of 300 and for a channel of 0.1. (Lucid's `normalize_gradient`.)
+    """
+
+    def __call__(self, image: Array, key: Array) -> Array:
+        """The same picture."""
+        return _unit_gradient(image)
+
+
+@jax.custom_vjp
+def _unit_gradient(image: Array) -> Array:
+    return image
+
+
+def _unit_gradient_backward(_: None, g_out: Array) -> tuple[Array]:
+    return (g_out / (jnp.linalg.norm(g_out) + 1e-20),)
+
+
+_unit_gradient.defvjp(lambda image: (image, None), _unit_gradient_backward)
 
 
 @dataclass(frozen=True)
@@ -229,7 +264,7 @@ def _resample(image: Array, run: Sequence[Geometric], key: Array, fill: float) -
     for transform, subkey in zip(run, jax.random.split(key, len(run)), strict=True):
         inner = transform.draw(subkey)
         matrix, shift = matrix @ inner.matrix, matrix @ inner.shift + shift
-    shape = output_shape(run, image.shape[:2])
+    shape = output_shape(run, (image.shape[0], image.shape[1]))
     # From centred coordinates to coordinates counted from the first pixel.
     centre_in, centre_out = ((np.asarray(s) - 1) / 2 for s in (image.shape[:2], shape))
     corner = shift + centre_in - matrix @ centre_out

@@ -73,7 +73,7 @@ def visualize(
     keys = picture_keys(key, n)
     jobs = [_Job(o, k) for o in objectives for k in keys]
     group = 1 if jax.default_backend() == "cpu" else len(jobs)
-    program = _Program(model, recipe, group, objectives)
+    program = Program(model, objectives, recipe, group)
     report = bar(title or "drawing", _score) if progress is True else (progress or silent)
     parts: list[_Part] = []
     with report(len(jobs) // group * recipe.steps) as told:
@@ -97,15 +97,21 @@ class _Part(NamedTuple):
     stopped: str
 
 
-class _Program:
-    """The compiled parts of drawing a group of pictures."""
+class Program:
+    """The compiled parts of drawing a group of pictures.
 
-    def __init__(self, model: Model, recipe: Recipe, group: int, objectives: Sequence[Objective]):
+    Attributes:
+      stages: the steps of the optimization.
+      method: its optimizer.
+    """
+
+    def __init__(self, model: Model, objectives: Sequence[Objective], recipe: Recipe, group: int = 1):
         self.recipe = recipe
         self.transform = Compose(recipe.transforms) if recipe.transforms else None
-        shape = output_shape(recipe.transforms, (recipe.size, recipe.size))  # type: ignore[arg-type]
+        self.size = recipe.size or DEFAULT_SIZE
+        shape = output_shape(recipe.transforms, (self.size, self.size))
         self.seen = trace_model(model, (group, *shape, 3))
-        self.bare = trace_model(model, (group, recipe.size, recipe.size, 3))
+        self.bare = trace_model(model, (group, self.size, self.size, 3))
         for one in objectives:
             check_objective(self.bare, one)
         redirected = redirect_relus(self.seen) if recipe.redirect_steps else self.seen
@@ -116,19 +122,28 @@ class _Program:
         self.judge = jax.jit(self._judge)
 
     def draw(self, jobs: Sequence[_Job], progress: Progress) -> _Part:
+        """Draw one picture for every job of a group."""
         keys = jnp.stack([job.key for job in jobs])
-        weight = self.recipe.class_probability
-        judged = _stacked([job.objective for job in jobs])
-        driven = _stacked([with_class_probability(job.objective, weight) for job in jobs])
-        consts = self.seen.consts
-        start = jax.vmap(lambda key: self.recipe.canvas.init(key, self.recipe.size))(keys)
-        run = optimize(self.stages, start, self.method, key=keys, args=(driven, consts), progress=progress)
-        images, scores, robust = self.judge(run.value, keys, judged, consts)
+        wanted = [job.objective for job in jobs]
+        start = jax.vmap(lambda key: self.recipe.canvas.init(key, self.size))(keys)
+        run = optimize(
+            self.stages, start, self.method, key=keys, args=self.arguments(wanted), progress=progress
+        )
+        images, scores, robust = self.judge(run.value, keys, _stacked(wanted), self.seen.consts)
         history = run.records if run.records is not None else np.zeros((0, len(jobs)))
-        return _Part(*map(np.asarray, (images, scores, robust, history)), run.stopped)
+        return _Part(
+            np.asarray(images), np.asarray(scores), np.asarray(robust), np.asarray(history), run.stopped
+        )
+
+    def arguments(self, objectives: Sequence[Objective]) -> tuple[Any, ...]:
+        """What a step takes beside its state: what drives it, and the network's parameters."""
+        driven = [with_class_probability(one, self.recipe.class_probability) for one in objectives]
+        return _stacked(driven), self.seen.consts
 
     def _cost(self, graph: Graph) -> Callable[..., tuple[Array, Array]]:
-        def cost(params: Any, keys: Array, objectives: Objective, consts: Sequence[Any]) -> tuple[Array, Array]:
+        def cost(
+            params: Any, keys: Array, objectives: Objective, consts: Sequence[Any]
+        ) -> tuple[Array, Array]:
             images = jax.vmap(self.recipe.canvas.to_image)(params)
             drive = _scores(graph, objectives, self._transformed(images, keys), consts)
             penalty = sum((jax.vmap(r)(images) for r in self.recipe.regularizers), jnp.zeros(len(images)))
@@ -259,10 +274,12 @@ def picture_keys(key: Array | int | None, n: int) -> Array:
     """
     if key is None or isinstance(key, int):
         return jnp.stack([jax.random.key((key or 0) + number) for number in range(n)])
-    if not jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
-        key = jax.random.wrap_key_data(key)
-    if key.ndim == 0:
-        return jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(n))
-    if key.shape != (n,):
-        raise InvalidInput(f"keys of shape {key.shape}", f"one key, or {n} of them", f"jax.random.split(key, {n})")
-    return key
+    typed = jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
+    keys: Array = key if typed else jax.random.wrap_key_data(key)
+    if keys.ndim == 0:
+        return jax.vmap(jax.random.fold_in, (None, 0))(keys, jnp.arange(n))
+    if keys.shape != (n,):
+        raise InvalidInput(
+            f"keys of shape {keys.shape}", f"one key, or {n} of them", f"jax.random.split(key, {n})"
+        )
+    return keys

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax import lax
-from tests.rules.oracle import assert_matches_differences, assert_same_gradients, random
 
 from diffprog import rules
 from diffprog.errors import InvalidInput
+from tests.rules.oracle import assert_matches_differences, assert_same_gradients, random
 
 NHWC = ("NHWC", "HWIO", "NHWC")
 
@@ -61,7 +61,12 @@ def test_gradients_equal_autodiff(kind, shape, padding):
 
 @pytest.mark.parametrize(
     ("kernel", "groups", "strides"),
-    [((1, 1, 4, 3), 1, (1, 1)), ((3, 3, 1, 4), 4, (2, 2)), ((3, 3, 4, 3), 1, (1, 1)), ((3, 3, 2, 4), 2, (1, 1))],
+    [
+        ((1, 1, 4, 3), 1, (1, 1)),
+        ((3, 3, 1, 4), 4, (2, 2)),
+        ((3, 3, 4, 3), 1, (1, 1)),
+        ((3, 3, 2, 4), 2, (1, 1)),
+    ],
 )
 def test_gradients_equal_differences(x64, kernel, groups, strides):
     rule, _ = both(strides, "SAME", groups)
@@ -103,5 +108,5 @@ def test_vmap_over_pictures_equals_a_loop(x64):
 
 def test_a_window_that_does_not_fit_is_refused():
     x, W = random(0, (1, 2, 2, 3)), random(1, (5, 5, 3, 3))
-    with pytest.raises(InvalidInput, match="5 taps.*over 2 pixels"):
+    with pytest.raises(InvalidInput, match=r"5 taps.*over 2 pixels"):
         rules.conv_general_dilated(x, W, (1, 1), "VALID", dimension_numbers=NHWC)

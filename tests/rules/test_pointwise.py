@@ -3,9 +3,9 @@
 import jax
 import jax.numpy as jnp
 import pytest
-from tests.rules.oracle import assert_same_gradients
 
 from diffprog import rules
+from tests.rules.oracle import assert_same_gradients
 
 
 @pytest.mark.parametrize("name", ["relu", "relu6"])

@@ -7,10 +7,10 @@ import pytest
 from flax import linen
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.rules.oracle import assert_matches_differences, assert_same_gradients, random
 
 from diffprog import rules
 from diffprog.errors import InvalidInput
+from tests.rules.oracle import assert_matches_differences, assert_same_gradients, random
 
 
 @given(
@@ -27,7 +27,9 @@ def test_gradients_and_ties_equal_autodiff(height, width, window, strides, paddi
     if padding != "SAME" and (height + 2 * room < window[0] or width + room < window[1]):
         return
     with jax.enable_x64(True):
-        numbers = np.random.default_rng(0).integers(0, levels, (2, height, width, 3))  # 2 levels: ties everywhere
+        numbers = np.random.default_rng(0).integers(
+            0, levels, (2, height, width, 3)
+        )  # 2 levels: ties everywhere
         x = jnp.asarray(numbers, jnp.float64)
         assert_same_gradients(
             lambda x: rules.max_pool(x, window, strides, padding),
@@ -53,5 +55,5 @@ def test_nan_passes_through():
 
 
 def test_a_window_that_does_not_fit_is_refused():
-    with pytest.raises(InvalidInput, match="3 taps.*over 2 pixels"):
+    with pytest.raises(InvalidInput, match=r"3 taps.*over 2 pixels"):
         rules.max_pool(jnp.zeros((1, 2, 2, 1)), (3, 3), (2, 2))

@@ -31,7 +31,9 @@ def test_closed_forms(one, image, expected):
 
 def test_blurring_a_chessboard_costs_more_than_blurring_what_is_smooth():
     assert r.Blur()(BOARD) > 100 * r.Blur()(RAMP)
-    wave = jnp.cos(2 * jnp.pi * jnp.arange(16) / 16)[:, None, None] * jnp.ones((16, 16, 3))  # one period a picture
+    wave = jnp.cos(2 * jnp.pi * jnp.arange(16) / 16)[:, None, None] * jnp.ones(
+        (16, 16, 3)
+    )  # one period a picture
     assert r.HighFrequency()(wave) < 1e-6
 
 

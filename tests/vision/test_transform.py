@@ -46,7 +46,9 @@ def test_padding_frames_the_picture():
 
 def test_jitter_is_a_crop_by_whole_pixels_and_reaches_every_corner():
     crops = {
-        (top, left): np.asarray(PICTURE[top : top + 10, left : left + 8]) for top in range(3) for left in range(3)
+        (top, left): np.asarray(PICTURE[top : top + 10, left : left + 8])
+        for top in range(3)
+        for left in range(3)
     }
     seen = set()
     for number in range(60):
@@ -74,13 +76,15 @@ def test_a_run_of_maps_is_resampled_once_and_equals_the_maps_in_turn():
     smooth = jnp.asarray(np.outer(np.hanning(33), np.hanning(33))[..., None] * np.ones(3), jnp.float32)
     once = transform.Compose((turn, grow))(smooth - 0.5, KEY)
     twice = grow(turn(smooth - 0.5, KEY), KEY)
-    assert jnp.abs(once - twice)[8:-8, 8:-8].max() < 0.01  # two interpolations blur a smooth picture that much
+    assert (
+        jnp.abs(once - twice)[8:-8, 8:-8].max() < 0.01
+    )  # two interpolations blur a smooth picture that much
 
 
 def test_draws_have_the_moments_they_promise():
     keys = jax.random.split(KEY, 4000)
     factors = 1 / jax.vmap(transform.ScaleBetween(0.5, 2.0).draw)(keys).matrix[:, 0, 0]
-    assert 0.5 <= factors.min() and factors.max() <= 2.0001
+    assert factors.min() >= 0.5 and factors.max() <= 2.0001
     assert abs(jnp.log(factors).mean()) < 0.03  # log-uniform about 1: standard error .0063
     angles = jnp.rad2deg(jnp.arcsin(jax.vmap(transform.RotateBetween(20.0).draw)(keys).matrix[:, 0, 1]))
     assert abs(angles.mean()) < 1 and abs(angles.std() - 40 / np.sqrt(12)) < 0.5

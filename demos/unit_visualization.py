@@ -1,0 +1,78 @@
+"""Why R is there:  argmax_x  y_j(x) - lambda R(x),  one ingredient more in every column.
+
+Draws one class of a real network five times: bare gradient ascent on pixels, with total variation, with transforms,
+on a Fourier canvas, and with all of it. Under every picture stands what the network itself thinks of it, and what
+another network does that had no part in it: the first is always sure, and only the second can tell.
+
+    python demos/unit_visualization.py [--unit chameleon] [--small] [--out FOLDER]
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import matplotlib
+
+import diffprog as dp
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+
+DEFAULT = dp.recipes.DEFAULT
+BARE = dp.recipes.PIXEL
+COLUMNS = {
+    "bare pixel ascent": BARE,
+    "+ total variation": BARE.replace(regularizers=DEFAULT.regularizers),
+    "+ transforms": BARE.replace(regularizers=DEFAULT.regularizers, transforms=DEFAULT.transforms),
+    "Fourier canvas alone": BARE.replace(canvas=DEFAULT.canvas),
+    "all of it": DEFAULT,
+}
+
+
+def probability(net: dp.models.Network, image: jax.Array, index: int) -> float:
+    """What a network thinks of one picture [H, W, 3]."""
+    return float(jax.nn.softmax(net(jnp.asarray(image)[None]))[0, index])
+
+
+def main() -> None:
+    """Draw the figure."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--unit", default="chameleon", help="a class name, or a unique part of it")
+    parser.add_argument("--model", default="squeezenet")
+    parser.add_argument("--judge", default="efficientnet-lite0")
+    parser.add_argument(
+        "--small", action="store_true", help="96 pixels and 32 steps, judged by the network itself"
+    )
+    parser.add_argument("--out", type=Path, default=Path("."))
+    options = parser.parse_args()
+    size, steps = (96, 32) if options.small else (224, 512)
+    net = dp.models.load(options.model)
+    judge = net if options.small else dp.models.load(options.judge)
+    index = net.class_index(options.unit)
+    figure, axes = plt.subplots(1, len(COLUMNS), figsize=(3 * len(COLUMNS), 3.9))
+    for axis, (title, recipe) in zip(axes, COLUMNS.items(), strict=True):
+        drawing = dp.visualize(
+            net, net.logit(index), recipe=recipe, size=size, steps=steps, title=title, progress=True
+        )
+        own, other = (probability(one, drawing.images[0], index) for one in (net, judge))
+        axis.imshow(drawing.images[0])
+        axis.set_title(title)
+        axis.set_xlabel(f"{net.name}: {own:.0%}\n{judge.name}: {other:.1%}")
+        axis.set_xticks([])
+        axis.set_yticks([])
+    figure.suptitle(
+        f"{net.label(index).split(',')[0]}: what {net.title} wants to see, and what {judge.title} makes of it"
+    )
+    figure.tight_layout()
+    path = options.out / "unit_visualization.png"
+    figure.savefig(path, dpi=100)
+    print(path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""Does another network recognize what was drawn?  python -m tests.benchmarks.recognition [--steps N] [--out FOLDER]
+
+Draws twenty classes with each of two networks by the default recipe, shows every picture, as it is, to networks that
+had no part in it, and prints how often they put the class first and among their first five.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import diffprog as dp
+from tests.benchmarks.classes import CLASSES
+
+PAIRS = {
+    "squeezenet": ("efficientnet-lite0", "efficientnet-lite2"),
+    "efficientnet-lite0": ("squeezenet", "efficientnet-lite2"),
+}
+
+
+def ranks(judge: dp.models.Network, images: np.ndarray, classes: list[int]) -> np.ndarray:
+    """How many classes the judge finds likelier than the right one, for every picture."""
+    shape = (1, judge.input_size, judge.input_size, 3)
+    found = []
+    for image, number in zip(images, classes, strict=True):
+        logits = np.asarray(judge(jax.image.resize(jnp.asarray(image)[None], shape, "bilinear")))[0]
+        found.append(int((logits > logits[number]).sum()))
+    return np.array(found)
+
+
+def main() -> None:
+    """Draw, judge, print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--steps", type=int)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--recipe", choices=dp.recipes.RECIPES, default="default")
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    for name, judges in PAIRS.items():
+        draw(name, judges, options)
+
+
+def draw(name: str, judges: tuple[str, ...], options: argparse.Namespace) -> None:
+    """Draw all classes with one network and print the verdicts of its judges."""
+    net, recipe = dp.models.load(name), dp.recipes.RECIPES[options.recipe]
+    started = time.perf_counter()
+    objectives = [net.logit(number) for number in CLASSES]
+    drawing = dp.visualize(net, objectives, recipe=recipe, steps=options.steps, key=options.seed)
+    seconds = (time.perf_counter() - started) / len(CLASSES)
+    print(
+        f"\ndrawn with {name}, recipe {options.recipe}, {drawing.recipe.steps} steps, {seconds:.1f} s a picture"
+    )
+    for judge in judges:
+        found = ranks(dp.models.load(judge), drawing.images, list(CLASSES))
+        late = {label: int(r) for label, r in zip(CLASSES.values(), found, strict=True) if r >= 5}
+        first, five = np.mean(found == 0), np.mean(found < 5)
+        print(f"  {judge}: first in {first:.0%}, among the first five in {five:.0%}; later: {late}")
+    if options.out:
+        drawing.save(options.out / f"recognition-{name}.png")
+
+
+if __name__ == "__main__":
+    main()
