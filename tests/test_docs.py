@@ -1,14 +1,16 @@
 """The documentation runs: every Python block as printed, with small pictures, and every command in CI."""
 
+import dataclasses
 import re
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
 import diffprog
 from diffprog import models
-from diffprog.vision import recipes
+from diffprog.vision import canvas, recipes, regularizer, transform
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -65,3 +67,14 @@ def test_the_readme_lists_all_networks_and_licences() -> None:
 def test_all_recipes_are_described() -> None:
     text = (ROOT / "docs/visualize.md").read_text(encoding="utf-8")
     assert [name for name in recipes.RECIPES if f"--recipe {name}" not in text] == []
+
+
+@pytest.mark.parametrize("room", [canvas, regularizer, transform], ids=lambda room: room.__name__)
+def test_all_parts_of_recipes_are_described(room: ModuleType) -> None:
+    text = (ROOT / "docs/visualize.md").read_text(encoding="utf-8")
+    own = {
+        name: part for name, part in vars(room).items() if getattr(part, "__module__", "") == room.__name__
+    }
+    parts = {name for name, part in own.items() if dataclasses.is_dataclass(part)} - {"Geometric", "Compose"}
+    assert parts
+    assert {name for name in parts if not re.search(rf"`(\w+\.)?{name}`", text)} == set()
