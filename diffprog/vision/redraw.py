@@ -9,7 +9,8 @@ import jax.numpy as jnp
 
 from diffprog.optimize.progress import Progress
 from diffprog.vision.drawing import Drawing, read_request
-from diffprog.vision.visualize import Model, visualize
+from diffprog.vision.program import Model
+from diffprog.vision.visualize import visualize
 
 
 def redraw(path: str | os.PathLike[str], model: Model, progress: Progress | bool | None = None) -> Drawing:

@@ -9,9 +9,9 @@ accelerators all at once. Different units of one layer share one compiled progra
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -19,19 +19,11 @@ import numpy as np
 from jax import Array
 
 from diffprog.errors import InvalidInput
-from diffprog.graph import Graph, redirect_relus, trace
-from diffprog.graph.objective import OUTPUT, Objective, with_class_probability
-from diffprog.optimize import Stage, compiled, optimize
+from diffprog.graph.objective import Objective
 from diffprog.optimize.progress import Progress, Told, bar, silent
 from diffprog.vision.drawing import Drawing
+from diffprog.vision.program import DEFAULT_SIZE, Job, Model, Part, Program
 from diffprog.vision.recipe import DEFAULT, Recipe
-from diffprog.vision.transform import Compose, output_shape
-
-Model = Callable[[Array], Array]
-
-ROBUST_DRAWS = 16
-DEFAULT_SIZE = 224
-JUDGING = 0xFFFFFFFF  # a step that no run reaches: its keys draw the transforms of the verdict
 
 
 def visualize(
@@ -71,146 +63,17 @@ def visualize(
     objectives = [objective] if isinstance(objective, Objective) else list(objective)
     _check_request(objectives, n)
     keys = picture_keys(key, n)
-    jobs = [_Job(o, k) for o in objectives for k in keys]
+    jobs = [Job(o, k) for o in objectives for k in keys]
     group = 1 if jax.default_backend() == "cpu" else len(jobs)
     program = Program(model, objectives, recipe, group)
     report = bar(title or "drawing", _score) if progress is True else (progress or silent)
-    parts: list[_Part] = []
+    parts: list[Part] = []
     with report(len(jobs) // group * recipe.steps) as told:
         for start in range(0, len(jobs), group):
             parts.append(program.draw(jobs[start : start + group], _from(len(parts) * recipe.steps, told)))
             if parts[-1].stopped == "interrupted":
                 break
     return _drawing(parts, recipe, keys, objectives, title, getattr(model, "name", None))
-
-
-class _Job(NamedTuple):
-    objective: Objective
-    key: Array
-
-
-class _Part(NamedTuple):
-    images: np.ndarray
-    scores: np.ndarray
-    robust_scores: np.ndarray
-    history: np.ndarray
-    stopped: str
-
-
-class Program:
-    """The compiled parts of drawing a group of pictures.
-
-    Attributes:
-      stages: the steps of the optimization.
-      method: its optimizer.
-    """
-
-    def __init__(self, model: Model, objectives: Sequence[Objective], recipe: Recipe, group: int = 1):
-        self.recipe = recipe
-        self.transform = Compose(recipe.transforms) if recipe.transforms else None
-        self.size = recipe.size or DEFAULT_SIZE
-        shape = output_shape(recipe.transforms, (self.size, self.size))
-        self.seen = trace_model(model, (group, *shape, 3))
-        self.bare = trace_model(model, (group, self.size, self.size, 3))
-        for one in objectives:
-            check_objective(self.bare, one)
-        redirected = redirect_relus(self.seen) if recipe.redirect_steps else self.seen
-        self.method = recipe.optimizer()
-        first = min(recipe.redirect_steps, recipe.steps)
-        parts = ((redirected, first), (self.seen, recipe.steps - first))
-        self.stages = [Stage(compiled(self._cost(g), self.method, True), k) for g, k in parts if k]
-        self.judge = jax.jit(self._judge)
-
-    def draw(self, jobs: Sequence[_Job], progress: Progress) -> _Part:
-        """Draw one picture for every job of a group."""
-        keys = jnp.stack([job.key for job in jobs])
-        wanted = [job.objective for job in jobs]
-        start = jax.vmap(lambda key: self.recipe.canvas.init(key, self.size))(keys)
-        run = optimize(
-            self.stages, start, self.method, key=keys, args=self.arguments(wanted), progress=progress
-        )
-        images, scores, robust = self.judge(run.value, keys, _stacked(wanted), self.seen.consts)
-        history = run.records if run.records is not None else np.zeros((0, len(jobs)))
-        return _Part(
-            np.asarray(images), np.asarray(scores), np.asarray(robust), np.asarray(history), run.stopped
-        )
-
-    def arguments(self, objectives: Sequence[Objective]) -> tuple[Any, ...]:
-        """What a step takes beside its state: what drives it, and the network's parameters."""
-        driven = [with_class_probability(one, self.recipe.class_probability) for one in objectives]
-        return _stacked(driven), self.seen.consts
-
-    def _cost(self, graph: Graph) -> Callable[..., tuple[Array, Array]]:
-        def cost(
-            params: Any, keys: Array, objectives: Objective, consts: Sequence[Any]
-        ) -> tuple[Array, Array]:
-            images = jax.vmap(self.recipe.canvas.to_image)(params)
-            drive = _scores(graph, objectives, self._transformed(images, keys), consts)
-            penalty = sum((jax.vmap(r)(images) for r in self.recipe.regularizers), jnp.zeros(len(images)))
-            return jnp.sum(penalty - drive), drive
-
-        return cost
-
-    def _transformed(self, images: Array, keys: Array) -> Array:
-        return images if self.transform is None else jax.vmap(self.transform)(images, keys)
-
-    def _judge(
-        self, params: Any, keys: Array, objectives: Objective, consts: Sequence[Any]
-    ) -> tuple[Array, Array, Array]:
-        """The pictures, their scores as they are, and their mean scores over fresh transforms."""
-        images = jax.vmap(self.recipe.canvas.to_image)(params)
-        clean = _scores(self.bare, objectives, images, consts)
-        if self.transform is None:
-            return images, clean, clean
-
-        def once(number: Array) -> Array:
-            fresh = jax.vmap(lambda key: jax.random.fold_in(jax.random.fold_in(key, JUDGING), number))(keys)
-            return _scores(self.seen, objectives, self._transformed(images, fresh), consts)
-
-        return images, clean, jax.lax.map(once, jnp.arange(ROBUST_DRAWS)).mean(0)
-
-
-def _stacked(objectives: Sequence[Objective]) -> Objective:
-    return jax.tree.map(lambda *leaves: jnp.stack([jnp.asarray(leaf) for leaf in leaves]), *objectives)
-
-
-def _scores(graph: Graph, objectives: Objective, images: Array, consts: Sequence[Any]) -> Array:
-    """One score a picture; the objectives' leaves carry the same leading axis as the pictures."""
-    out, activations = graph.run(images, taps=sorted(objectives.layers - {OUTPUT}), consts=consts)
-    if OUTPUT in objectives.layers:
-        activations[OUTPUT] = out
-    return jax.vmap(lambda objective, values: objective(values))(objectives, activations)
-
-
-def trace_model(model: Model, shape: tuple[int, ...]) -> Graph:
-    """Trace a model for pictures of this shape, and say what is wrong with one that cannot be used.
-
-    Raises:
-      InvalidInput: the model does not return one array with a row for every picture.
-    """
-    graph = trace(model, jax.ShapeDtypeStruct(shape, jnp.float32))
-    outputs = [graph.values[i] for i in graph.outputs]
-    if len(outputs) != 1 or outputs[0].shape[:1] != shape[:1]:
-        got = ", ".join(str(list(value.shape)) for value in outputs)
-        raise InvalidInput(
-            f"a model that returns {got or 'nothing'} for pictures {list(shape)}",
-            f"one array with a row for each picture: [{shape[0]}, ...]",
-            "wrapping it: lambda images: model(images)[0], or one that keeps the batch axis",
-        )
-    return graph
-
-
-def check_objective(graph: Graph, objective: Objective) -> None:
-    """Refuse layers that are not there and channels, classes or positions out of range.
-
-    Raises:
-      InvalidInput: with the range, or the nearest names.
-    """
-    shapes = {}
-    for name in objective.layers:
-        number = graph.outputs[0] if name == OUTPUT else graph.find(name)
-        shapes[name] = graph.values[number].shape[1:]
-    objective.check(shapes)
 
 
 def _from(done: int, told: Told) -> Progress:
@@ -228,7 +91,7 @@ def _score(report: Any) -> float:
 
 
 def _drawing(
-    parts: Sequence[_Part], recipe: Recipe, keys: Array, objectives: Sequence[Objective],
+    parts: Sequence[Part], recipe: Recipe, keys: Array, objectives: Sequence[Objective],
     title: str | None, model: str | None,
 ) -> Drawing:  # fmt: skip
     shortest = min(part.history.shape[0] for part in parts)

@@ -19,7 +19,7 @@ import jax
 
 import diffprog as dp
 from diffprog.optimize import initial
-from diffprog.vision.visualize import Program
+from diffprog.vision.program import Program
 
 REPEATS = 41
 
@@ -46,8 +46,9 @@ def overhead(name: str) -> None:
     state, args = initial(start, program.method, keys), program.arguments([net.logit(47)])
     image = jax.random.uniform(jax.random.key(1), (1, 224, 224, 3))
     bare = jax.jit(jax.grad(lambda image, params: net.apply(params, image)[0, 47]))
-    step = program.stages[-1].step
-    times = milliseconds({"bare": lambda: bare(image, net.params), "step": lambda: step(state, *args)})
+    times = milliseconds(
+        {"bare": lambda: bare(image, net.params), "step": lambda: program.step(state, *args)}
+    )
     print(
         f"{name}: bare input gradient {times['bare']:.1f} ms, whole step {times['step']:.1f} ms, "
         f"ratio {times['step'] / times['bare']:.2f}"

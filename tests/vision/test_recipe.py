@@ -18,6 +18,7 @@ def test_lucid_has_the_constants_of_lucid():
     assert (lucid.size, lucid.steps, lucid.redirect_steps) == (128, 512, 16)
     assert lucid.canvas == Fourier(decay=1.0, deviation=0.01, decorrelate=True)
     assert lucid.optimizer == Adam(0.05)
+    assert lucid.redirect_always
     assert lucid.regularizers == () and lucid.class_probability == 0
     pad, jitter, scale, rotate, last = lucid.transforms
     assert pad == Pad(12, 0.5) and jitter == Jitter(8) and last == Jitter(4)
@@ -40,7 +41,7 @@ def test_a_file_cannot_name_anything_but_parts_of_recipes():
 
 def test_printing_reads_like_a_table():
     lines = str(recipes.LUCID).splitlines()
-    assert "steps              512" in lines and len(lines) == 12
+    assert "steps              512" in lines and len(lines) == 13
 
 
 @pytest.mark.parametrize("change", [{"steps": 0}, {"steps": -3}, {"size": 0}, {"size": -1}, {"steps": 1.5}])

@@ -110,6 +110,9 @@ def test_a_dead_unit_is_woken_by_the_redirected_steps():
     still = dp.visualize(dead, dp.logit(0), recipe=recipes.LUCID.replace(redirect_steps=0), size=32, steps=40)
     woken = dp.visualize(dead, dp.logit(0), recipe=recipes.LUCID, size=32, steps=40)
     assert still.scores[0] == 0 and woken.scores[0] > 0
+    only_if_silent = recipes.LUCID.replace(redirect_always=False)
+    also = dp.visualize(dead, dp.logit(0), recipe=only_if_silent, size=32, steps=40)
+    assert (also.images == woken.images).all()
 
 
 @pytest.mark.parametrize(
