@@ -84,17 +84,20 @@ class Constant(Objective):
         return jnp.asarray(self.number, jnp.float32)
 
 
-@jax.tree_util.register_dataclass
 @dataclass(frozen=True)
-class Sum(Objective):
-    """The sum of two objectives."""
-
+class _Pair(Objective):
     left: Objective
     right: Objective
 
     @property
     def parts(self) -> tuple[Objective, ...]:
         return (self.left, self.right)
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Sum(_Pair):
+    """The sum of two objectives."""
 
     def __call__(self, activations: Activations) -> Array:
         return self.left(activations) + self.right(activations)
@@ -102,15 +105,8 @@ class Sum(Objective):
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
-class Product(Objective):
+class Product(_Pair):
     """The product of two objectives; with a constant, a weight."""
-
-    left: Objective
-    right: Objective
-
-    @property
-    def parts(self) -> tuple[Objective, ...]:
-        return (self.left, self.right)
 
     def __call__(self, activations: Activations) -> Array:
         return self.left(activations) * self.right(activations)

@@ -26,6 +26,8 @@ METADATA_KEY = "diffprog"
 PACKAGES = ("diffprog", "jax", "jaxlib", "flax", "optax", "numpy")
 MARGIN = 4
 LARGEST_METADATA = 1 << 20
+# A file from outside cannot ask for more than this; nobody draws so much into one picture by hand.
+LARGEST_REQUEST = {"size": 4096, "steps": 100_000, "pictures": 1024}
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,16 +133,17 @@ def read_request(path: str | os.PathLike[str]) -> Request:
         with Image.open(path, formats=("PNG",)) as picture:
             text = str(picture.info.get(METADATA_KEY, ""))
         data = json.loads(text[:LARGEST_METADATA])
-        return Request(
+        request = Request(
             model=data["model"],
             title=data["title"],
             objectives=tuple(objective_from_dict(item) for item in data["objectives"]),
             keys=tuple(tuple(int(word) for word in words) for words in data["keys"]),
             recipe=Recipe.from_dict(data["recipe"]),
         )
+        return _bounded(request, path)
     except FileNotFoundError:
         raise Unreachable(f"no file {path}", "a PNG that diffprog saved", "another path") from None
-    except InvalidInput:
+    except (InvalidInput, BadFile):
         raise
     except Exception as error:
         raise BadFile(
@@ -148,6 +151,22 @@ def read_request(path: str | os.PathLike[str]) -> Request:
             "a PNG as diffprog saved it; other programs drop its metadata when they save it again",
             "the original file, or drawing it anew",
         ) from None
+
+
+def _bounded(request: Request, path: str | os.PathLike[str]) -> Request:
+    asked = {
+        "size": request.recipe.size or 0,
+        "steps": request.recipe.steps,
+        "pictures": len(request.keys) * len(request.objectives),
+    }
+    for what, number in asked.items():
+        if number > LARGEST_REQUEST[what]:
+            raise BadFile(
+                f"{path}, which asks for {what}={number}",
+                f"at most {LARGEST_REQUEST[what]}, so that a file cannot keep the machine busy for days",
+                "drawing it from Python, with the recipe in your own hands",
+            )
+    return request
 
 
 def check_destination(path: str | os.PathLike[str]) -> Path:

@@ -46,10 +46,11 @@ class PickledDtype(StandIn):
 class PickledArray(Pending):
     """An array of the file; complete only when its state was set."""
 
-    __slots__ = ("data", "dtype", "order", "shape")
+    __slots__ = ("axes", "data", "dtype", "order", "shape")
 
     def __init__(self) -> None:
         self.shape: tuple[int, ...] | None = None
+        self.axes: tuple[int, ...] | None = None
 
     def fill(self, shape: Any, dtype: Any, data: Any, order: str) -> PickledArray:
         if not isinstance(dtype, PickledDtype) or not isinstance(data, bytes | bytearray | str):
@@ -75,7 +76,8 @@ class PickledArray(Pending):
         data = self.data.encode("latin-1") if isinstance(self.data, str) else self.data
         assert self.shape is not None  # size_in_bytes came first
         elements = from_bytes(data, self.dtype, count=element_count(self.shape))
-        return native(elements.reshape(self.shape, order="F" if self.order == "F" else "C"), self.dtype)
+        array = elements.reshape(self.shape, order="F" if self.order == "F" else "C")
+        return native(array if self.axes is None else array.transpose(self.axes), self.dtype)
 
 
 def _text(value: object) -> str:
@@ -97,8 +99,18 @@ def _scalar(dtype: object, data: object) -> PickledArray:
     return PickledArray().fill((), dtype, data, "C")
 
 
-def _frombuffer(data: object, dtype: object, shape: object, order: object) -> PickledArray:
-    return PickledArray().fill(shape, dtype, data, "F" if order == "F" else "C")
+def _frombuffer(
+    data: object, dtype: object, shape: object, order: object, axes: object = None
+) -> PickledArray:
+    array = PickledArray().fill(shape, dtype, data, "F" if order == "F" else "C")
+    if order == "K" and axes is not None:  # since numpy 2.3: elements as they lay, and how to turn the axes
+        rank = len(array.shape or ())
+        if not isinstance(axes, tuple) or any(type(axis) is not int for axis in axes):
+            raise refused("an array whose axes are in an order that is not a tuple of numbers")
+        if sorted(axes) != list(range(rank)):
+            raise refused(f"an array of {rank} axes in the order {clip(str(axes), 80)}")
+        array.axes = axes
+    return array
 
 
 def _encode(text: object, encoding: object) -> str:

@@ -1,5 +1,6 @@
 """Saving: what a PNG carries, drawing it again, and files that are not ours."""
 
+import dataclasses
 import os
 
 import jax.numpy as jnp
@@ -67,6 +68,13 @@ def test_other_files_are_refused(tmp_path):
             read_request(path)
     with pytest.raises(Unreachable):
         read_request(tmp_path / "missing.png")
+
+
+def test_a_file_cannot_ask_for_days_of_work(net, tmp_path):
+    drawing = dp.visualize(net, net.logit(1), recipe=QUICK.replace(steps=1))
+    endless = dataclasses.replace(drawing, recipe=drawing.recipe.replace(steps=10**9))
+    with pytest.raises(BadFile, match="steps=1000000000"):
+        read_request(endless.save(tmp_path / "endless.png"))
 
 
 def test_objectives_survive_the_way_to_a_dictionary():

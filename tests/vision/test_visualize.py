@@ -74,7 +74,7 @@ def test_an_nnx_module_is_drawn_from_without_editing_it():
 
 
 def test_the_class_comes_first_for_the_network_it_was_drawn_with(net):
-    drawing = dp.visualize(net, net.logit("chameleon"), recipe=QUICK.replace(size=96, steps=48))
+    drawing = dp.visualize(net, net.logit("chameleon"), recipe=QUICK.replace(size=128, steps=128))
     assert int(net(jnp.asarray(drawing.images)).argmax()) == 47
 
 

@@ -124,6 +124,13 @@ def views(draw: st.DrawFn) -> np.ndarray:
     return array.transpose(order)[tuple(slice(None, None, draw(st.sampled_from([1, 2, -1]))) for _ in shape)]
 
 
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_an_array_with_turned_axes_comes_back(tmp_path: Path, protocol: int) -> None:
+    """numpy 2.3 and later pickle it by protocol 5 as its memory and an order of axes."""
+    array = np.arange(24, dtype=np.float32).reshape(2, 3, 4).transpose(1, 0, 2)
+    same(read(written(tmp_path, pickle.dumps({"a": array}, protocol))), {"a": array})
+
+
 @settings(max_examples=80, deadline=None)
 @given(array=views(), protocol=st.integers(2, 5))
 def test_any_numpy_array_comes_back(

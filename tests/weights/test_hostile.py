@@ -185,6 +185,17 @@ HOSTILE: dict[str, tuple[str, Any, str]] = {
         "not numpy.ndarray",
     ),
     "short buffer": ("numpy pickle", Call(FROMBUFFER, (ELEMENTS, DTYPE, (5,), "C")), "comes with 16 bytes"),
+    "axes twice": (
+        "numpy pickle",
+        Call(FROMBUFFER, (ELEMENTS, DTYPE, (2, 2), "K", (0, 0))),
+        "in the order",
+    ),
+    "axes beyond the rank": (
+        "numpy pickle",
+        Call(FROMBUFFER, (ELEMENTS, DTYPE, (2, 2), "K", (0, 7))),
+        "in the order",
+    ),
+    "axes are text": ("numpy pickle", Call(FROMBUFFER, (ELEMENTS, DTYPE, (2, 2), "K", "01")), "not a tuple"),
     "state on a function": ("numpy pickle", Built(RECONSTRUCT, {"__code__": 1}), "sets the state of a Named"),
     "slot state": (
         "numpy pickle",
