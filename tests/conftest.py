@@ -1,9 +1,16 @@
 """Shared by every test: 64-bit on request, and one compilation cache for the session."""
 
+import os
 from collections.abc import Iterator
 
 import jax
 import pytest
+from hypothesis import settings
+
+# In CI the drawn examples are the same every time; elsewhere every run looks at new ones.
+settings.register_profile("ci", derandomize=True, deadline=None)
+if os.environ.get("CI"):
+    settings.load_profile("ci")
 
 
 @pytest.fixture(scope="session", autouse=True)
