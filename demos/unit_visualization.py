@@ -23,9 +23,11 @@ import matplotlib.pyplot as plt
 
 DEFAULT = dp.recipes.DEFAULT
 BARE = dp.recipes.PIXEL
+UNIT_GRADIENT = (dp.vision.transform.NormalizeGradient(),)
 COLUMNS = {
     "bare pixel ascent": BARE,
-    "+ total variation": BARE.replace(regularizers=DEFAULT.regularizers),
+    # The weight of the total variation is made for a gradient of length one.
+    "+ total variation": BARE.replace(regularizers=DEFAULT.regularizers, transforms=UNIT_GRADIENT),
     "+ transforms": BARE.replace(regularizers=DEFAULT.regularizers, transforms=DEFAULT.transforms),
     "Fourier canvas alone": BARE.replace(canvas=DEFAULT.canvas),
     "all of it": DEFAULT,
