@@ -187,6 +187,7 @@ PIXEL = Recipe(canvas=canvas.Pixel(), redirect_steps=0)
 """Bare gradient ascent on pixels: what every other recipe is better than."""
 
 DEFAULT = Recipe(
+    canvas=canvas.Fourier(decay=0.6),
     transforms=(
         transform.NormalizeGradient(),
         transform.ScaleBetween(0.5, 1.2),
@@ -198,9 +199,12 @@ DEFAULT = Recipe(
     redirect_always=False,
     class_probability=1.0,
 )
-"""Our default. Wide scales and total variation make a few clear objects instead of a collage; the gradient's length
-is normalized so that one weight of the total variation fits loud and quiet units alike. What other networks see in its
-pictures is measured by `tests/benchmarks/recognition.py`.
+"""Our default.
+
+Wide scales and total variation make a few clear objects instead of a collage. A spectrum flatter than Lucid's keeps
+large areas from saturating to black and white: EfficientNet-Lite0 puts 13 of 20 of SqueezeNet's classes first instead
+of 8 (160 steps). The gradient's length is normalized so that one weight of the total variation fits loud and quiet
+units alike. `tests/benchmarks/recognition.py` measures what other networks see.
 """
 
 RECIPES = {"default": DEFAULT, "lucid": LUCID, "pixel": PIXEL}
