@@ -202,8 +202,7 @@ DEFAULT = Recipe(
 """Our default.
 
 Wide scales and total variation make a few clear objects instead of a collage. A spectrum flatter than Lucid's keeps
-large areas from saturating to black and white: EfficientNet-Lite0 puts 13 of 20 of SqueezeNet's classes first instead
-of 8 (160 steps). The gradient's length is normalized so that one weight of the total variation fits loud and quiet
+large areas from saturating to black and white. The gradient's length is normalized so that one weight of the total variation fits loud and quiet
 units alike. `tests/benchmarks/recognition.py` measures what other networks see.
 """
 
