@@ -202,8 +202,8 @@ DEFAULT = Recipe(
 """Our default.
 
 Wide scales and total variation make a few clear objects instead of a collage. A spectrum flatter than Lucid's keeps
-large areas from saturating to black and white. The gradient's length is normalized so that one weight of the total variation fits loud and quiet
-units alike. `tests/benchmarks/recognition.py` measures what other networks see.
+large areas from saturating to black and white. The gradient's length is normalized so that one weight of the total
+variation fits loud and quiet units alike. `tests/benchmarks/recognition.py` measures what other networks see.
 """
 
 RECIPES = {"default": DEFAULT, "lucid": LUCID, "pixel": PIXEL}
