@@ -27,3 +27,7 @@ class BadFile(DiffprogError, ValueError):
 
 class Unreachable(DiffprogError, OSError):
     """Something outside this process that could not be read or written: a folder, a download."""
+
+
+class WrongRule(DiffprogError, AssertionError):
+    """A backward rule that does not hold what the checker asks of it."""
