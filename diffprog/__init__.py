@@ -1,6 +1,7 @@
 """Differentiable programming for JAX: optimize any node or edge of a program against any scalar cost."""
 
 from diffprog import graph as graph
+from diffprog import machine as machine
 from diffprog import models as models
 from diffprog import rules as rules
 from diffprog import vision as vision
@@ -18,6 +19,8 @@ from diffprog.graph.objective import log_probability as log_probability
 from diffprog.graph.objective import logit as logit
 from diffprog.graph.objective import neuron as neuron
 from diffprog.graph.objective import unit as unit
+from diffprog.machine import one_by_one as one_by_one
+from diffprog.machine import tune as tune
 from diffprog.optimize import optimize as optimize
 from diffprog.vision import Drawing as Drawing
 from diffprog.vision import Recipe as Recipe
