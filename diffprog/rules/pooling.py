@@ -4,7 +4,8 @@
     g_in[i]  = sum over (o, j) that read i of  g_out[o]  where j is the winning tap of window o
 
 The backward pass is a gather (see `windows`): every pixel asks the windows that read it whether it won. XLA's own is a
-scatter, 15 to 60 times slower on CPUs. Where windows lie side by side, asking is one comparison on a reshaped view.
+scatter, 15 to 60 times slower on CPUs. Where windows lie side by side, asking is one comparison on a reshaped view;
+large windows are pooled axis by axis.
 """
 
 from __future__ import annotations
@@ -20,12 +21,21 @@ import numpy as np
 from jax import Array, lax
 
 from diffprog.rules.anatomy import Backward, operation
-from diffprog.rules.pool_windows import Sizes, checked, pooled, side_by_side, tiled, untiled, weave
+from diffprog.rules.pool_windows import (
+    MOST_TAPS,
+    Sizes,
+    checked,
+    in_steps,
+    pooled,
+    side_by_side,
+    tiled,
+    untiled,
+    weave,
+)
 from diffprog.rules.record import Case, Rule
 from diffprog.rules.windows import Axis, Padding, pad_inputs, pad_outputs, phases, read_offset, read_tap, taps
 
 NO_TAP = -1
-MOST_TAPS = 100  # Every tap is a slice in the program. Beyond, compiling takes seconds, and the plain operation is used.
 
 
 def max_pool(
@@ -42,7 +52,8 @@ def max_pool(
       window_shape: taps along every spatial axis.
       strides: step along every spatial axis; all 1 when left out.
       padding: 'SAME', 'VALID', one number, or (low, high) for every spatial axis; padded with -inf.
-      window_dilation: distance between taps. Dilated windows, and those of more than 100 taps, are XLA's own.
+      window_dilation: distance between taps. Dilated windows, and those of more than 100 taps along an axis, are
+        XLA's own.
 
     Returns:
       [*batch, *positions, C], of x's dtype.
@@ -61,9 +72,15 @@ def max_pool(
     window, strides = checked(x, window_shape, strides)
     dilation = tuple(window_dilation or (1,) * len(window))
     spread = [(size - 1) * step + 1 for size, step in zip(window, dilation, strict=True)]
-    if math.prod(window) > MOST_TAPS or max(dilation) > 1:
+    if max(window) > MOST_TAPS or max(dilation) > 1:
         return pooled(partial(_plain, window=window, dilation=dilation), x, spread, strides, padding)
-    return pooled(lambda x, axes: _max_pool(x, axes=axes), x, window, strides, padding)
+    return pooled(_in_steps, x, window, strides, padding)
+
+
+def _in_steps(x: Array, axes: tuple[Axis, ...]) -> Array:
+    for step in in_steps(axes):
+        x = _max_pool(x, axes=step)
+    return x
 
 
 # ---- forward ------------------------------------------------------------------------------------------------
@@ -194,6 +211,8 @@ CASES = (
     ),
     Case("3x2, stride 1, SAME", distinct(2, 5, 4, 2), {"window_shape": (3, 2), "padding": "SAME"}),
     Case("window 2, stride 3: gaps", distinct(2, 8, 2), {"window_shape": (2,), "strides": (3,)}),
+    Case("5x4, stride 1: axis by axis", distinct(1, 7, 6, 2), {"window_shape": (5, 4), "padding": "SAME"}),
+    Case("the whole picture", distinct(2, 5, 5, 2), {"window_shape": (5, 5)}),
     Case("three axes", distinct(1, 3, 4, 3, 1), {"window_shape": (2, 2, 2), "strides": (1, 2, 1)}),
 )
 
@@ -204,7 +223,8 @@ RULES = (
         reference=reference,
         forward=r"x_{out}[o] = \max_j\, x_{in}[o s + j - l]",
         backward=r"g_{in}[i] = \sum_{o, j:\; o s + j - l = i} g_{out}[o]\,[j = j^*(o)]",
-        saved="the winning tap j*(o) of every window: one byte each, and neither x_in nor x_out",
+        saved="the winning tap j*(o) of every window: one byte each, and neither x_in nor x_out; with more than 16 taps, "
+        "the winner along every axis in turn",
         kinks="a tie goes to the first tap in row-major order, as in XLA's select-and-scatter",
         source="jax.lax.reduce_window, flax.linen.max_pool",
         cases=CASES,
