@@ -370,7 +370,10 @@ SHAPED = (
         ruled(jnp.cumsum, lambda x, y, g: jnp.cumsum(g[::-1])[::-1]), jnp.cumsum, (draw(5),),
     ),
     Wrong("detached branch", AUTODIFF, _residual(0.0), _residual(1.0), lambda x: x + jnp.tanh(x), (draw(4),)),
-    Wrong("mask the wrong way round", AUTODIFF, _select(True), _select(False), jnp.where, (draw(5) > 0, draw(5), draw(5))),
+    Wrong(
+        "mask the wrong way round", AUTODIFF, _select(True), _select(False), jnp.where,
+        (draw(5) > 0, draw(5), draw(5, seed=1)),
+    ),
     Wrong(
         "parts in the wrong order", AUTODIFF, _concatenate(True), _concatenate(False),
         lambda x, y: jnp.concatenate([x, y]), (draw(3), draw(3, seed=1)),

@@ -25,6 +25,7 @@ class Inquiry:
       exact: whether values must agree with the reference bit for bit.
       orders: how many derivatives are checked.
       require_forward: whether a refusal of forward mode is a fault.
+      quick: whether to leave out what takes longest to compile.
       dtypes: lower precisions that must run too.
     """
 
@@ -32,6 +33,7 @@ class Inquiry:
     exact: bool
     orders: int
     require_forward: bool
+    quick: bool
     dtypes: tuple[Any, ...]
 
     @cached_property

@@ -86,7 +86,8 @@ def _stack(a: Any, b: Any, axis: int = 0) -> Any:
 def _choices(q: Inquiry) -> dict[str, tuple[tuple[int, ...], bool]]:
     """What is mapped over: which arrays, and whether the cotangent is."""
     every = tuple(range(len(q.arrays)))
-    found = {f"argument {q.subject.positions[i]}": ((i,), False) for i in every}
+    alone = () if q.quick else every
+    found = {f"argument {q.subject.positions[i]}": ((i,), False) for i in alone}
     return found | {"the cotangent": ((), True), "everything": (every, True)}
 
 
