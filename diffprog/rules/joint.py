@@ -3,7 +3,7 @@
 Where one expensive quantity serves every gradient, one formula gives them all, (g_1, g_2, ...) = J^T g_out, and is
 a linear map of all inputs at once. In `anatomy` each input has a formula of its own, which suits all operations whose
 shared parts XLA finds by itself; it cannot look into two loops and see that they compute the same.
-Outputs of the loop that nobody asks for are removed by XLA when compiled.
+Which gradients are asked for is known when the formula is traced, so the others cost nothing here either.
 """
 
 from __future__ import annotations
@@ -30,12 +30,14 @@ class _Some:
     static: tuple[tuple[str, Any], ...]
 
     def to_inputs(self, saved: Any, g_out: Any) -> list[Any]:
-        every = self.pull(saved, g_out, **dict(self.static))
+        every = self.pull(saved, g_out, wanted=self.moving, **dict(self.static))
         return [g for g, moves in zip(every, self.moving, strict=True) if moves]
 
     def from_inputs(self, saved: Any, dots: list[Any]) -> Any:
         given = iter(dots)
-        return self.push(saved, *(next(given) if moves else None for moves in self.moving), **dict(self.static))
+        return self.push(
+            saved, *(next(given) if moves else None for moves in self.moving), **dict(self.static)
+        )
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,8 @@ def joint_operation(
       name: what graphs and profiles call it.
       forward: `(*inputs, **static) -> (x_out, extra)`.
       save: `(inputs, x_out, extra, **static) -> saved`.
-      pull: J^T, `(saved, g_out, **static) -> (g_1, ..., g_count)`.
+      pull: J^T, `(saved, g_out, wanted, **static) -> (g_1, ..., g_count)`; `wanted` holds a boolean for each of them,
+        and where it is False anything may be returned.
       push: J, `(saved, *dots, **static) -> x_out_dot`; a dot is None where an input does not change.
       count: how many of the inputs, the first ones, have a derivative.
 

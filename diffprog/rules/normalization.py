@@ -1,4 +1,4 @@
-"""Batch, layer, group and RMS normalization, and the frozen batch norm of a trained network.
+"""Batch, layer, group and RMS normalization; the frozen batch norm of a trained network is in `frozen_norm`.
 
     x_out = scale (x_in - m) r + bias
 
@@ -7,7 +7,7 @@ They differ in what mean and variance are taken over (N batch, H W space, C chan
     batch   N H W, one pair per channel           group   H W and the channels of a group, one pair per image and group
     layer   C, one pair per position              RMS     as layer, without the mean
 
-All but the frozen one are one operation, whose rule is in `standardize`; here are their names, axes and errors.
+All are one operation, whose rule is in `standardize`; here are their names, axes and errors.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ import jax.numpy as jnp
 from jax import Array
 
 from diffprog.errors import InvalidInput
-from diffprog.rules.anatomy import Backward, operation
 from diffprog.rules.elementwise import floating
-from diffprog.rules.standardize import standardize, statistics, wider
+from diffprog.rules.standardize import standardize, statistics
 
 
-def batch_norm(x: Array, scale: Array | None = None, bias: Array | None = None, epsilon: float = 1e-5) -> Array:
+def batch_norm(
+    x: Array, scale: Array | None = None, bias: Array | None = None, epsilon: float = 1e-5
+) -> Array:
     """Normalize every channel over the batch and all positions, as in training.
 
     x_hat = (x - m) r, and backward with two sums of the size of the channels:
@@ -57,7 +58,9 @@ def batch_statistics(x: Array) -> tuple[Array, Array]:
     return mean.reshape(-1), variance.reshape(-1)
 
 
-def layer_norm(x: Array, scale: Array | None = None, bias: Array | None = None, epsilon: float = 1e-5) -> Array:
+def layer_norm(
+    x: Array, scale: Array | None = None, bias: Array | None = None, epsilon: float = 1e-5
+) -> Array:
     """Normalize every position over its channels.
 
     Args:
@@ -181,77 +184,3 @@ def check_channels(where: str, x: Array, **vectors: Array) -> None:
                 f"{name} of shape {x.shape[-1:]}: one number for every channel, the last axis of x",
                 "channels last, or the parameters of this layer",
             )
-
-
-# ---- frozen: x_out = (x_in - mean) a + bias, a = scale r, r = 1 / sqrt(variance + epsilon) -------------------------
-# g_in = g a,  g_bias = sum g,  g_mean = -a sum g,  g_scale = sum g (x - mean) r,  g_variance = -a r^2/2 sum g (x - mean)
-# Saved: for g_in and g_mean two vectors, never x; x only for g_scale and g_variance, when somebody asks for them.
-
-
-def _rate(variance: Array, epsilon: float) -> Array:
-    return jax.lax.rsqrt(variance + epsilon)
-
-
-def _frozen_value(x: Array, scale: Array, bias: Array, mean: Array, variance: Array, epsilon: float) -> Array:
-    return (x - mean) * (_rate(variance, epsilon) * scale) + bias
-
-
-def _channel_sum(x: Array) -> Array:
-    return jnp.sum(x.astype(wider(x)), range(x.ndim - 1)).astype(x.dtype)
-
-
-def _save_slope(inputs: tuple[Array, ...], *_: Array, epsilon: float) -> Array:
-    return inputs[1] * _rate(inputs[4], epsilon)
-
-
-def _save_scale(inputs: tuple[Array, ...], *_: Array, epsilon: float) -> tuple[Array, Array]:
-    x, _, _, mean, variance = inputs
-    return x - mean, _rate(variance, epsilon)
-
-
-def _save_variance(inputs: tuple[Array, ...], *_: Array, epsilon: float) -> tuple[Array, Array]:
-    x, scale, _, mean, variance = inputs
-    return x - mean, -0.5 * scale * _rate(variance, epsilon) ** 3
-
-
-def _scaled_sum(saved: tuple[Array, Array], g: Array, epsilon: float) -> Array:
-    centred, factor = saved
-    return factor * _channel_sum(g * centred)
-
-
-_frozen = operation(
-    "batch_norm_frozen",
-    _frozen_value,
-    Backward(_save_slope, lambda a, g, epsilon: g * a, lambda a, x_dot, epsilon: x_dot * a),
-    Backward(_save_scale, _scaled_sum),
-    Backward(lambda inputs, *_, epsilon: None, lambda _, g, epsilon: _channel_sum(g)),
-    Backward(_save_slope, lambda a, g, epsilon: -a * _channel_sum(g)),
-    Backward(_save_variance, _scaled_sum),
-)
-
-
-def batch_norm_frozen(
-    x: Array, scale: Array, bias: Array, mean: Array, variance: Array, epsilon: float = 1e-5
-) -> Array:
-    """Normalize with given statistics, as a trained network does.
-
-    Args:
-      x: [..., C].
-      scale, bias: [C].
-      mean, variance: [C], running averages.
-      epsilon: added to the variance.
-
-    Returns:
-      [..., C].
-
-    Raises:
-      InvalidInput: shapes that do not fit, arrays that are not floating or not of one dtype.
-
-    Example:
-      >>> import jax.numpy as jnp
-      >>> one = jnp.ones(1)
-      >>> batch_norm_frozen(jnp.array([5.0]), one, one, mean=3 * one, variance=4 * one, epsilon=0.0)
-      Array([2.], dtype=float32)
-    """
-    check_channels("batch_norm_frozen", x, scale=scale, bias=bias, mean=mean, variance=variance)
-    return _frozen(x, scale, bias, mean, variance, epsilon=float(epsilon))

@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from diffprog.rules.normalization import batch_norm, batch_norm_frozen, group_norm, layer_norm, rms_norm
+from diffprog.rules.frozen_norm import batch_norm_frozen
+from diffprog.rules.normalization import batch_norm, group_norm, layer_norm, rms_norm
 from diffprog.rules.record import Case, Rule
 
 
@@ -40,7 +41,9 @@ def _group(x: Array, scale: Array, bias: Array, groups: int, epsilon: float = 1e
     return group_norm(x, groups, scale, bias, epsilon)
 
 
-def _plain_frozen(x: Array, scale: Array, bias: Array, mean: Array, variance: Array, epsilon: float = 1e-5) -> Array:
+def _plain_frozen(
+    x: Array, scale: Array, bias: Array, mean: Array, variance: Array, epsilon: float = 1e-5
+) -> Array:
     return (x - mean) * (jax.lax.rsqrt(variance + epsilon) * scale) + bias
 
 

@@ -24,7 +24,7 @@ def _masked(mask: Array, g: Array, **_: Any) -> Array:
     return jnp.where(mask, g, jnp.zeros_like(g))
 
 
-# ---- relu: x_out = max(x_in, 0),  g_in = g_out where x_in > 0, else 0 ---------------------------------------
+# ---- relu: x_out = max(x_in, 0),  g_in = g_out where x_in > 0, else 0 --------------------------------------
 # Saved: the mask x_in > 0, one byte an element; under jit XLA makes it again from x_in where that is at hand.
 
 _relu = operation(
@@ -45,7 +45,7 @@ def relu(x: Array) -> Array:
     return _relu(x)
 
 
-# ---- relu6: x_out = min(max(x_in, 0), 6),  g_in = g_out where 0 < x_in < 6, else 0 --------------------------
+# ---- relu6: x_out = min(max(x_in, 0), 6),  g_in = g_out where 0 < x_in < 6, else 0 -------------------------
 
 _relu6 = operation(
     "relu6",
@@ -65,7 +65,7 @@ def relu6(x: Array) -> Array:
     return _relu6(x)
 
 
-# ---- leaky relu: x_out = x_in where x_in >= 0, else a x_in,  g_in = g_out or a g_out ------------------------
+# ---- leaky relu: x_out = x_in where x_in >= 0, else a x_in,  g_in = g_out or a g_out -----------------------
 
 
 def _leaking(mask: Array, g: Array, slope: float) -> Array:
@@ -98,7 +98,7 @@ def leaky_relu(x: Array, negative_slope: float = 0.01) -> Array:
     return _leaky_relu(x, slope=number("leaky_relu", "negative_slope", negative_slope))
 
 
-# ---- hard swish: x_out = x_in relu6(x_in + 3) / 6,  phi' = 0, (2 x_in + 3) / 6 or 1 ---------------------------
+# ---- hard swish: x_out = x_in relu6(x_in + 3) / 6,  phi' = 0, (2 x_in + 3) / 6 or 1 ------------------------
 # Saved: x_in, since the slope between -3 and 3 is a function of it.
 
 
@@ -127,7 +127,7 @@ def hard_swish(x: Array) -> Array:
     return _hard_swish(x)
 
 
-# ---- absolute value: x_out = |x_in|,  g_in = g_out sign(x_in) ------------------------------------------------
+# ---- absolute value: x_out = |x_in|,  g_in = g_out sign(x_in) ----------------------------------------------
 # Saved: the sign, one byte an element.
 
 
@@ -158,7 +158,7 @@ def absolute(x: Array) -> Array:
     return _absolute(x)
 
 
-# ---- clip: x_out = min(max(x_in, low), high),  g_in = g_out where low <= x_in <= high ------------------------
+# ---- clip: x_out = min(max(x_in, low), high),  g_in = g_out where low <= x_in <= high ----------------------
 
 
 def _within(inputs: tuple[Array], *_: Any, low: float, high: float) -> Array:

@@ -17,7 +17,7 @@ from diffprog.rules.anatomy import Backward, operation
 from diffprog.rules.elementwise import draws, elementwise, floating
 from diffprog.rules.record import Case, Rule
 
-# ---- exp: phi' = x_out. log: phi' = 1 / x_in. square: phi' = 2 x_in ----------------------------------------------
+# ---- exp: phi' = x_out. log: phi' = 1 / x_in. square: phi' = 2 x_in ----------------------------------------
 
 _exp = elementwise("exp", lambda x: jnp.exp(x), save=lambda x, y: y, slope=lambda y: y)
 _log = operation(
@@ -64,7 +64,7 @@ def square(x: Array) -> Array:
     return _square(x)
 
 
-# ---- sqrt: phi' = 1 / (2 sqrt(x_in)), 0 at 0 ----------------------------------------------------------------------
+# ---- sqrt: phi' = 1 / (2 sqrt(x_in)), 0 at 0 ---------------------------------------------------------------
 # Saved: the input and not the output, whose own infinite slope at 0 would make the second derivative NaN there.
 
 
@@ -91,7 +91,7 @@ def sqrt(x: Array) -> Array:
     return _sqrt(x)
 
 
-# ---- power: x_out = x_in^p,  g_in = g_out p x_in^(p-1),  g_p = g_out x_out log x_in --------------------------------
+# ---- power: x_out = x_in^p,  g_in = g_out p x_in^(p-1),  g_p = g_out x_out log x_in ------------------------
 # A number p is part of the program; an array p has a gradient. p = 0 and x_in = 0 would multiply 0 by infinity.
 
 
@@ -99,7 +99,9 @@ def _power_slope(x: Array, p: float) -> Array:
     return jnp.zeros_like(x) if p == 0 else p * jnp.power(x, p - 1)
 
 
-_power_by_number = elementwise("power", lambda x, p: jnp.power(x, p), save=lambda x, y, p: x, slope=_power_slope)
+_power_by_number = elementwise(
+    "power", lambda x, p: jnp.power(x, p), save=lambda x, y, p: x, slope=_power_slope
+)
 
 
 def _to_base(saved: tuple[Array, Array], g: Array) -> Array:

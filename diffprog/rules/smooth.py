@@ -26,7 +26,7 @@ def _output(_: Array, x_out: Array) -> Array:
     return x_out
 
 
-# ---- tanh: phi' = 1 - x_out^2. As (1 - y)(1 + y) it keeps its digits where y is near 1. ---------------------
+# ---- tanh: phi' = 1 - x_out^2. As (1 - y)(1 + y) it keeps its digits where y is near 1. --------------------
 
 _tanh = elementwise("tanh", lambda x: jnp.tanh(x), save=_output, slope=lambda y: (1 - y) * (1 + y))
 
@@ -43,7 +43,7 @@ def tanh(x: Array) -> Array:
     return _tanh(x)
 
 
-# ---- sigmoid: phi' = x_out (1 - x_out) -----------------------------------------------------------------------
+# ---- sigmoid: phi' = x_out (1 - x_out) ---------------------------------------------------------------------
 
 _sigmoid = elementwise("sigmoid", lambda x: jax.lax.logistic(x), save=_output, slope=lambda y: y * (1 - y))
 
@@ -60,7 +60,7 @@ def sigmoid(x: Array) -> Array:
     return _sigmoid(jnp.asarray(x))
 
 
-# ---- softplus: phi' = sigmoid(x_in) --------------------------------------------------------------------------
+# ---- softplus: phi' = sigmoid(x_in) ------------------------------------------------------------------------
 
 _softplus = elementwise(
     "softplus", lambda x: jax.nn.softplus(x), save=_input, slope=lambda x: jax.lax.logistic(x)
@@ -79,7 +79,7 @@ def softplus(x: Array) -> Array:
     return _softplus(jnp.asarray(x))
 
 
-# ---- silu and quick gelu: x_out = x_in s, s = sigmoid(a x_in),  phi' = s (1 + a x_in (1 - s)) ---------------------
+# ---- silu and quick gelu: x_out = x_in s, s = sigmoid(a x_in),  phi' = s (1 + a x_in (1 - s)) --------------
 
 
 def _gated_slope(x: Array, rate: float) -> Array:
@@ -122,23 +122,24 @@ def quick_gelu(x: Array) -> Array:
 
 # ---- gelu: x_out = x_in Phi(x_in),  phi' = Phi(x_in) + x_in Phi'(x_in), the normal distribution and its density ----
 # The tanh form: Phi = (1 + t)/2, t = tanh(c (x + a x^3)),  Phi' = (1 - t^2)/2 c (1 + 3 a x^2).
-# Beyond FAR both are 0 or 1 to every digit; without the limit 0 times an overflown square would be NaN.
+# Phi is written as jax.nn.gelu writes it, so that XLA computes it once where value and slope are wanted together.
+# Beyond FAR the density is 0 to every digit; without the limit its product with an overflown square would be NaN.
 
 FAR = 100.0
 TANH_SCALE, TANH_CUBIC = math.sqrt(2 / math.pi), 0.044715
 
 
 def _gelu_slope(x: Array) -> Array:
-    x = jnp.clip(x, -FAR, FAR)
-    density = jnp.exp(-0.5 * x * x) * (1 / math.sqrt(2 * math.pi))
-    return 0.5 * jax.lax.erfc(-x * math.sqrt(0.5)) + x * density
+    near = jnp.clip(x, -FAR, FAR)
+    density = jnp.exp(-0.5 * near * near) * (1 / math.sqrt(2 * math.pi))
+    return 0.5 * jax.lax.erfc(-x * math.sqrt(0.5)) + near * density
 
 
 def _gelu_tanh_slope(x: Array) -> Array:
-    x = jnp.clip(x, -FAR, FAR)
-    square = x * x
-    t = jnp.tanh(TANH_SCALE * x * (1 + TANH_CUBIC * square))
-    return 0.5 * (1 + t) * (1 + x * (1 - t) * TANH_SCALE * (1 + 3 * TANH_CUBIC * square))
+    near = jnp.clip(x, -FAR, FAR)
+    t = jnp.tanh(TANH_SCALE * (x + TANH_CUBIC * (x**3)))
+    inner = near * (TANH_SCALE + 3 * TANH_SCALE * TANH_CUBIC * near * near)
+    return 0.5 * (1 + t) * (1 + (1 - t) * inner)
 
 
 _gelu = elementwise(

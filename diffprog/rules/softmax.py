@@ -4,7 +4,8 @@
     l = log_softmax(x)     g_in = g_out - e^l sum(g_out)
     z = logsumexp(x)       g_in = g_out e^(x - z)
 
-The first two keep their output and nothing else; log-sum-exp keeps its input and its small output.
+Softmax keeps its output and nothing else. The others keep e^(x - max x), which the value needed, and its sum: to make
+these again from the output would cost a second exponential for every element, and lose to autodiff, which keeps them.
 Values are bit for bit those of `jax.nn`.
 """
 
@@ -14,7 +15,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax
 
 from diffprog.errors import InvalidInput
 from diffprog.rules.anatomy import Backward, operation
@@ -28,7 +29,7 @@ def _output(_: Any, x_out: Array, __: Any, axis: Axis) -> Array:
     return x_out
 
 
-# ---- softmax: J = diag(p) - p p^T is symmetric, so J^T and J are one formula ---------------------------------------
+# ---- softmax: J = diag(p) - p p^T is symmetric, so J^T and J are one formula -------------------------------
 
 
 def _centred(p: Array, g: Array, axis: Axis) -> Array:
@@ -54,21 +55,39 @@ def softmax(x: Array, axis: Axis = -1) -> Array:
     return _softmax(x, axis=_axes("softmax", x, axis))
 
 
-# ---- log softmax: J = I - 1 p^T -------------------------------------------------------------------------------------
+# ---- log softmax: J = I - 1 p^T, with p = e / total --------------------------------------------------------
 
 
-def _log_softmax_pull(x_out: Array, g: Array, axis: Axis) -> Array:
-    return g - jnp.exp(x_out) * jnp.sum(g, axis, keepdims=True)
+def exponentials(x: Array, axis: Axis) -> tuple[Array, Array, Array]:
+    """e = exp(x - top), its sum, and top, the maximum along `axis` where it is finite and else 0."""
+    top = lax.stop_gradient(jnp.max(x, axis, keepdims=True))
+    top = jnp.where(jnp.isfinite(top), top, 0)
+    powers = jnp.exp(x - top)
+    return powers, jnp.sum(powers, axis, keepdims=True), top
 
 
-def _log_softmax_push(x_out: Array, x_dot: Array, axis: Axis) -> Array:
-    return x_dot - jnp.sum(jnp.exp(x_out) * x_dot, axis, keepdims=True)
+def _log_softmax_value(x: Array, axis: Axis) -> tuple[Array, tuple[Array, Array]]:
+    shifted = x - lax.stop_gradient(jnp.max(x, axis, keepdims=True))
+    powers = jnp.exp(shifted)
+    total = jnp.sum(powers, axis, keepdims=True)
+    return shifted - jnp.log(total), (powers, total)
+
+
+def _log_softmax_pull(saved: tuple[Array, Array], g: Array, axis: Axis) -> Array:
+    powers, total = saved
+    return g - powers * (jnp.sum(g, axis, keepdims=True) / total)
+
+
+def _log_softmax_push(saved: tuple[Array, Array], x_dot: Array, axis: Axis) -> Array:
+    powers, total = saved
+    return x_dot - jnp.sum(powers * x_dot, axis, keepdims=True) / total
 
 
 _log_softmax = operation(
     "log_softmax",
     lambda x, axis: jax.nn.log_softmax(x, axis),
-    Backward(_output, _log_softmax_pull, _log_softmax_push),
+    Backward(lambda inputs, x_out, extra, axis: extra, _log_softmax_pull, _log_softmax_push),
+    extra=_log_softmax_value,
 )
 
 
@@ -86,26 +105,33 @@ def log_softmax(x: Array, axis: Axis = -1) -> Array:
     return _log_softmax(x, axis=_axes("log_softmax", x, axis))
 
 
-# ---- log-sum-exp: x_out is kept with its axes of length one -----------------------------------------------------------
+# ---- log-sum-exp: the sum is kept with its axes of length one; 0 and not NaN where all of x is -inf -------
 
 
-def shares(x: Array, total: Array) -> Array:
-    """e^(x - logsumexp(x)): the softmax from what is at hand; 0 and not NaN where all of x is -inf."""
-    return jnp.exp(x - jnp.where(total == -jnp.inf, 0, total))
+def _logsumexp_value(x: Array, axis: Axis) -> tuple[Array, tuple[Array, Array]]:
+    powers, total, top = exponentials(x, axis)
+    return jnp.log(total) + top, (powers, total)
+
+
+def _some(total: Array) -> Array:
+    return jnp.where(total == 0, 1, total)
 
 
 def _logsumexp_pull(saved: tuple[Array, Array], g: Array, axis: Axis) -> Array:
-    return g * shares(*saved)
+    powers, total = saved
+    return powers * (g / _some(total))
 
 
 def _logsumexp_push(saved: tuple[Array, Array], x_dot: Array, axis: Axis) -> Array:
-    return jnp.sum(x_dot * shares(*saved), axis, keepdims=True)
+    powers, total = saved
+    return jnp.sum(x_dot * powers, axis, keepdims=True) / _some(total)
 
 
 _logsumexp = operation(
     "logsumexp",
     lambda x, axis: jax.nn.logsumexp(x, axis, keepdims=True),
-    Backward(lambda inputs, x_out, _, axis: (inputs[0], x_out), _logsumexp_pull, _logsumexp_push),
+    Backward(lambda inputs, x_out, extra, axis: extra, _logsumexp_pull, _logsumexp_push),
+    extra=_logsumexp_value,
 )
 
 
@@ -169,7 +195,7 @@ RULES = (
         reference=jax.nn.log_softmax,
         forward=r"x_{out} = x_{in} - \log \sum e^{x_{in}}",
         backward=r"g_{in} = g_{out} - e^{x_{out}} \sum g_{out}",
-        saved="the output",
+        saved="the exponentials of x - max(x) and their sum",
         source="values of jax.nn.log_softmax",
         cases=CASES,
     ),
@@ -179,9 +205,13 @@ RULES = (
         reference=jax.nn.logsumexp,
         forward=r"x_{out} = \log \sum e^{x_{in}}",
         backward=r"g_{in} = g_{out}\, e^{x_{in} - x_{out}}",
-        saved="the input and the output",
+        saved="the exponentials of x - max(x) and their sum",
         kinks="0 where every x_in is -inf",
         source="values of jax.nn.logsumexp",
-        cases=(*CASES, Case("everything", _scores), Case("axes kept", _scores, {"axis": 1, "keepdims": True})),
+        cases=(
+            *CASES,
+            Case("everything", _scores),
+            Case("axes kept", _scores, {"axis": 1, "keepdims": True}),
+        ),
     ),
 )

@@ -92,7 +92,7 @@ def _mean_of_scaled(scale: Array, values: Array, axes: Axes) -> Array:
     return jnp.sum(total, rest, keepdims=True) / math.prod(values.shape[i] for i in axes)
 
 
-# ---- to x_in: J^T and J. J is symmetric but for the place of scale: J = diag(scale) M, J^T = M diag(scale) --------
+# ---- to x_in: J^T and J. J is symmetric but for the place of scale: J = diag(scale) M, J^T = M diag(scale) -
 
 
 def _to_x(saved: Any, g: Array, axes: Axes, epsilon: float, centred: bool) -> Array:
@@ -111,7 +111,7 @@ def _from_x(saved: Any, x_dot: Array, axes: Axes, epsilon: float, centred: bool)
     return (scale * rate * flat).astype(x_dot.dtype)
 
 
-# ---- to scale and bias --------------------------------------------------------------------------------------------
+# ---- to scale and bias -------------------------------------------------------------------------------------
 
 
 def _to_scale(saved: Any, g: Array, **_: Any) -> Array:
