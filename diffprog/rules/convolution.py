@@ -18,7 +18,7 @@ from typing import Any
 
 from jax import Array, lax
 
-from diffprog.rules import dense_convolution, depthwise, pointwise_convolution, transposed
+from diffprog.rules import dense_convolution, depthwise, grouped, pointwise_convolution, transposed
 from diffprog.rules.bilinear import family
 from diffprog.rules.convolution_shape import Formulation, Shape, channels_last, convolution_shape
 from diffprog.rules.floating import check_floating
@@ -30,6 +30,8 @@ def formulation(shape: Shape, kernel_inputs: int) -> Formulation:
         return pointwise_convolution.POINTWISE
     if depthwise.applies(shape, kernel_inputs):
         return depthwise.DEPTHWISE
+    if grouped.applies(shape):
+        return grouped.GROUPED
     if transposed.applies(shape):
         return transposed.TRANSPOSED
     if dense_convolution.applies(shape):

@@ -103,6 +103,8 @@ RULES = (
         r" g_W[j,c,d] = \sum_o x_{in}[o s + j - l, c]\, g_{out}[o,d]",
         (
             _case("3 groups of 2", (2, 5, 4, 6), (3, 3, 2, 6), (1, 1), "SAME", feature_group_count=3),
+            _case("16 groups of 2", (1, 3, 4, 32), (3, 2, 2, 48), (1, 1), ((1, 0), (2, 0)), feature_group_count=16),
+            _case("2 groups of 32", (1, 3, 2, 64), (2, 2, 32, 4), (1, 1), "SAME", feature_group_count=2),
             _case("2 groups, 3 to 1", (1, 6, 5, 6), (3, 2, 3, 2), (2, 2), "SAME", feature_group_count=2),
             _case(
                 "dilation",
