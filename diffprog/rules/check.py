@@ -18,7 +18,7 @@ import jax.numpy as jnp
 
 from diffprog.errors import InvalidInput
 from diffprog.rules.checks import first_order, higher_order, numbers, transformations
-from diffprog.rules.checks.evidence import Refusal, run
+from diffprog.rules.checks.evidence import Refusal, attempt, compiled, run
 from diffprog.rules.checks.inquiry import Inquiry
 from diffprog.rules.checks.proof import Check as Check
 from diffprog.rules.checks.proof import Proof as Proof
@@ -29,6 +29,7 @@ from diffprog.rules.checks.subject import (
     cast,
     differentiable_positions,
     find_reference,
+    is_array,
 )
 from diffprog.rules.record import Case, Rule
 
@@ -170,7 +171,7 @@ def prove_case(rule: Rule, case: Case, seed: int = 0, whole: bool = True) -> Pro
         particular about a case is in its formula, which shows without them; a rule's first case has them all.
     """
     with jax.enable_x64(True):
-        args = case.make(jax.random.key(seed), jnp.float64)
+        args = _draw(case, seed)
     return check_rule(
         rule.function,
         *args,
@@ -185,3 +186,21 @@ def prove_case(rule: Rule, case: Case, seed: int = 0, whole: bool = True) -> Pro
         low_precision=LOW if whole else LOW[1:],
         name=f"{rule.name}, {case.name}",
     )
+
+
+def _draw(case: Case, seed: int) -> tuple[Any, ...]:
+    """A case's arguments; drawn in one program where they can be, since one for every operation takes seconds."""
+    rest: list[Any] = []
+
+    def arrays(key: jax.Array) -> list[Any]:
+        leaves, tree = jax.tree.flatten(case.make(key, jnp.float64))
+        rest[:] = tree, [None if is_array(leaf) else leaf for leaf in leaves]
+        return [leaf for leaf in leaves if is_array(leaf)]
+
+    drawn = attempt(compiled(arrays), jax.random.key(seed))
+    if isinstance(drawn, Refusal):
+        return case.make(jax.random.key(seed), jnp.float64)
+    tree, others = rest
+    turn = iter(drawn)
+    whole: tuple[Any, ...] = jax.tree.unflatten(tree, [next(turn) if o is None else o for o in others])
+    return whole

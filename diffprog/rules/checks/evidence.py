@@ -11,11 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from diffprog.rules.checks.proof import Check
-from diffprog.rules.checks.subject import Arrays, Flat, Subject
+from diffprog.rules.checks.subject import Arrays, Flat, Subject, leafwise
 
 # The formulas are checked, not the machine code: unoptimized code is the same mathematics, compiled faster.
 QUICK = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
@@ -114,7 +113,7 @@ def inner(a: Any, b: Any) -> float:
 
 def combine(a: float, x: Any, b: float, y: Any) -> Any:
     """a x + b y, leaf by leaf."""
-    return jax.tree.map(lambda p, q: jnp.asarray(a * np.asarray(p) + b * np.asarray(q), p.dtype), x, y)
+    return leafwise(lambda p, q: a * p + b * q, x, y)
 
 
 # A leaf this much smaller than the whole is measured against the whole: its digits are rounding.

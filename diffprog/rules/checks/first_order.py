@@ -24,7 +24,7 @@ from diffprog.rules.checks.evidence import (
 )
 from diffprog.rules.checks.inquiry import Inquiry
 from diffprog.rules.checks.proof import Check
-from diffprog.rules.checks.subject import cast
+from diffprog.rules.checks.subject import cast, leafwise
 
 NO_REFERENCE = "no reference that JAX can differentiate"
 
@@ -123,7 +123,7 @@ def _differences(q: Inquiry, gradients: list[Any]) -> tuple[float, str]:
     total = NEGLIGIBLE * max(_scaled(q, g) for g in gradients)
     for i, position in enumerate(q.subject.differentiable):
         for v, w, g in zip(q.directions, q.cotangents, gradients, strict=True):
-            only = tuple(d if j == i else jax.tree.map(jnp.zeros_like, d) for j, d in enumerate(v))
+            only = tuple(d if j == i else leafwise(np.zeros_like, d) for j, d in enumerate(v))
             ahead, here, behind = (inner(w, q.rule.value(q.moved(only, h))) for h in (step, 0.0, -step))
             size = max(_scaled(q, g, i), total) or 1.0
             distance = abs((ahead - behind) / (2 * step) - inner(g[i], v[i])) / size

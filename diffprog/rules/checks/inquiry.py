@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from diffprog.rules.checks.evidence import Evidence, Refusal, attempt, norm
-from diffprog.rules.checks.subject import Arrays, Subject, is_floating
+from diffprog.rules.checks.subject import Arrays, Subject, is_floating, leafwise
 
 DIRECTIONS = 3  # random ones; what one misses by chance, three do not
 
@@ -85,7 +85,7 @@ class Inquiry:
     def directions(self) -> list[Any]:
         """Random x_dot, in each argument's own length scale."""
         draws = [self.subject.like(self.x, 100 + number) for number in range(DIRECTIONS)]
-        return [jax.tree.map(lambda d, s: d * jnp.asarray(s, d.dtype), draw, self.scales) for draw in draws]
+        return [leafwise(np.multiply, draw, self.scales) for draw in draws]
 
     @cached_property
     def pulls(self) -> list[Any]:
@@ -118,15 +118,16 @@ class Inquiry:
     def cost(self) -> float:
         """The scalar at the point, from the plain call."""
         terms = zip(self.cotangents[0], self.curvature, self.x_out, strict=True)
-        return float(sum((np.asarray(w) * y + 0.5 * np.asarray(u) * np.square(y)).sum() for w, u, y in terms))
+        numbers = (tuple(np.asarray(part, np.float64) for part in term) for term in terms)
+        return float(sum((w * y + 0.5 * u * y * y).sum() for w, u, y in numbers))
 
     def cost_gradient(self, arrays: Arrays) -> Any:
         """Its gradient anywhere, by one pull whose cotangent depends on the value; or a refusal."""
         x_out = attempt(self.rule.value, arrays)
         if isinstance(x_out, Refusal):
             return x_out
-        terms = zip(self.cotangents[0], self.curvature, x_out, strict=True)
-        found = self.rule.pull(arrays, [w + u * y for w, u, y in terms])
+        g_out = leafwise(lambda w, u, y: w + u * y, self.cotangents[0], self.curvature, x_out)
+        found = self.rule.pull(arrays, g_out)
         return found if isinstance(found, Refusal) else found[1]
 
     @cached_property
@@ -149,5 +150,8 @@ class Inquiry:
 
     def moved(self, direction: Any, step: float) -> Arrays:
         """The arrays after a step."""
-        x = jax.tree.map(lambda a, d: a + jnp.asarray(step, a.dtype) * d, self.x, direction)
-        return self.subject.join(x, self.arrays)
+        return self.subject.join(leafwise(lambda a, d: a + step * d, self.x, direction), self.arrays)
+
+    def scaled(self, by: float) -> Arrays:
+        """The arrays, those with a gradient multiplied by a number."""
+        return self.subject.join(leafwise(lambda a: a * by, self.x), self.arrays)

@@ -12,7 +12,7 @@ import numpy as np
 from diffprog.rules.checks.evidence import Refusal, attempt, error, judge, norm, not_applicable
 from diffprog.rules.checks.inquiry import Inquiry
 from diffprog.rules.checks.proof import Check
-from diffprog.rules.checks.subject import Arrays, cast
+from diffprog.rules.checks.subject import Arrays, cast, leafwise
 
 NO_REFERENCE = "no reference that JAX can differentiate"
 
@@ -23,7 +23,7 @@ def _at(q: Inquiry, x: Any) -> Arrays:
 
 def _zeros(q: Inquiry) -> Iterator[tuple[str, Arrays]]:
     """All arguments 0, and each alone; only the first entry 0."""
-    zeros = jax.tree.map(jnp.zeros_like, q.x)
+    zeros = leafwise(np.zeros_like, q.x)
     yield "0", _at(q, zeros)
     first = [jax.tree.map(lambda a: _put(a, 0.0, 0), part) for part in q.x]
     yield "a 0 among others", _at(q, tuple(first))
@@ -47,9 +47,7 @@ def finite(q: Inquiry) -> Check:
         return judge(
             name, float(sum((~np.isfinite(p)).sum() for p in parts)), 0, "entries, at the given arguments"
         )
-    points = dict(_zeros(q)) | {
-        f"{by} times the arguments": _at(q, jax.tree.map(lambda a, by=by: a * by, q.x)) for by in (1e3, -1e3)
-    }
+    points = dict(_zeros(q)) | {f"{by} times the arguments": q.scaled(by) for by in (1e3, -1e3)}
     lost, where = 0, ""
     for point, arrays in points.items():
         expected, found = (side.pull(arrays, q.cotangents[0]) for side in (q.reference, q.rule))
@@ -71,7 +69,7 @@ def other_points(q: Inquiry) -> Check:
         return not_applicable(name, NO_REFERENCE)
     worst, where = 0.0, ""
     for by in (-1.0, 30.0, 1e-3):
-        arrays = _at(q, jax.tree.map(lambda a, by=by: a * by, q.x))
+        arrays = q.scaled(by)
         expected, found = (side.pull(arrays, q.cotangents[0]) for side in (q.reference, q.rule))
         if isinstance(expected, Refusal) or isinstance(found, Refusal):
             continue
@@ -100,7 +98,13 @@ def not_a_number(q: Inquiry) -> Check:
             if isinstance(found, Refusal):
                 return Check(name, False, detail=f"{where}: {found}")
             same = np.isnan if np.isnan(value) else (lambda y: ~np.isfinite(y))
-            differ = sum(int((same(f) != same(e)).sum()) for f, e in zip(found, expected, strict=True))
+            masks = [(same(f), same(e)) for f, e in zip(found, expected, strict=True)]
+            differ = sum(int((f != e).sum()) for f, e in masks)
+            if differ:
+                reached = _reached(q, i)
+                differ = sum(
+                    int(((f & ~e) | (e & ~f & r)).sum()) for (f, e), r in zip(masks, reached, strict=True)
+                )
             if differ:
                 return judge(name, differ, 0, f"entries of the value differ, with {where}")
     spoiled = [_put(w, np.nan, w.size // 2) for w in q.cotangents[0]]
@@ -112,6 +116,15 @@ def not_a_number(q: Inquiry) -> Check:
         for f, e in zip(jax.tree.leaves(found[1]), jax.tree.leaves(expected[1]), strict=True)
     ]
     return judge(name, sum(lost), 0, "gradients differ in whether a NaN in g_out reaches them")
+
+
+def _reached(q: Inquiry, argument: int) -> list[Any]:
+    """Which entries of the value depend on the spoiled one.
+
+    The plain operation may spread NaN further, as XLA does from one group of a convolution to all: 0 NaN = NaN.
+    """
+    high, low = (attempt(q.rule.value, _spoiled(q, argument, value)) for value in (1e3, -1e3))
+    return [np.asarray(a) != np.asarray(b) for a, b in zip(high, low, strict=True)]
 
 
 def _spoiled(q: Inquiry, argument: int, value: float) -> Arrays:
@@ -156,7 +169,7 @@ def _in(q: Inquiry, side: Any, low: Arrays, dtype: Any) -> Any:
 
 
 def _back(low: Any, exact: Any) -> Any:
-    return jax.tree.map(lambda a, b: a.astype(b.dtype), low, exact)
+    return leafwise(lambda _, a: a, exact, low)
 
 
 def _distance(found: Any, exact: Any) -> float:

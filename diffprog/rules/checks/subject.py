@@ -104,7 +104,7 @@ class Subject:
     def like(self, tree: Any, number: int) -> Any:
         """Normal numbers in the shapes of `tree`; another `number` draws others."""
         draw = np.random.default_rng((self.seed, number)).standard_normal
-        return jax.tree.map(lambda leaf: jnp.asarray(draw(jnp.shape(leaf)), jnp.result_type(leaf)), tree)
+        return leafwise(lambda leaf: np.asarray(draw(leaf.shape)), tree)
 
 
 def is_floating(x: Any) -> bool:
@@ -112,20 +112,34 @@ def is_floating(x: Any) -> bool:
     return jnp.issubdtype(jnp.result_type(x), jnp.floating)
 
 
-def _is_array(x: Any) -> bool:
+def is_array(x: Any) -> bool:
+    """Whether `x` is an array, not a Python number or anything else."""
     return isinstance(x, (jax.Array, np.ndarray, np.generic))
+
+
+def leafwise(function: Callable[..., Any], tree: Any, *rest: Any) -> Any:
+    """Like `jax.tree.map`, computed by numpy, which compiles nothing; leaves keep the dtypes of `tree`."""
+
+    def leaf(a: Any, *others: Any) -> Any:
+        return jnp.asarray(np.asarray(function(np.asarray(a), *map(np.asarray, others))).astype(a.dtype))
+
+    return jax.tree.map(leaf, tree, *rest)
 
 
 def cast(tree: Any, dtype: Any) -> Any:
     """Arrays of `dtype` from every floating-point leaf; other leaves as they are."""
-    return jax.tree.map(lambda a: jnp.asarray(a, dtype) if is_floating(a) else jnp.asarray(a), tree)
+
+    def leaf(a: Any) -> Any:
+        return jnp.asarray(np.asarray(a).astype(dtype) if is_floating(a) else a)
+
+    return jax.tree.map(leaf, tree)
 
 
 def array_positions(args: Sequence[Any], differentiable: Sequence[int] | None) -> tuple[int, ...]:
     """Which arguments are arrays or pytrees of them; Python numbers are only where a gradient is asked for."""
     leaves = [jax.tree.leaves(arg) for arg in args]
     asked = set(differentiable or ())
-    return tuple(p for p, some in enumerate(leaves) if p in asked or (some and all(map(_is_array, some))))
+    return tuple(p for p, some in enumerate(leaves) if p in asked or (some and all(map(is_array, some))))
 
 
 def differentiable_positions(

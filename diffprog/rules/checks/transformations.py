@@ -158,9 +158,7 @@ def scan(q: Inquiry, results: dict[str, Any]) -> Check:
         return refused("scan", results["scan"], q.require_forward)
     turns = []
     for by in SHRINK:
-        smaller = jax.tree.map(lambda a, by=by: a * jnp.asarray(by, a.dtype), q.x)
-        gradient = q.cost_gradient(q.subject.join(smaller, q.arrays))
-        turns.append(gradient)
+        turns.append(q.cost_gradient(q.scaled(by)))
     expected = combine(SHRINK[0], turns[0], SHRINK[1], turns[1])
     return judge(
         "scan", error(results["scan"], expected), q.subject.tolerance.autodiff, "grad of a scan of two"
