@@ -172,11 +172,28 @@ def _tap_numbers(axes: Sequence[Axis]) -> np.ndarray:
     return numbers.reshape(1, *(n for size in sizes for n in (1, size)), 1)
 
 
+# The maximum when its winner is known. At second order the value itself is differentiated, and the comparisons that
+# found it would share a tie between the tied, where the first order gave it to the first.
+_won = operation(
+    "max_pool",
+    lambda x, largest, winner, axes: largest,
+    Backward(save=lambda inputs, *_, axes: inputs[2], pull=_pull, push=_push),
+    None,
+    None,
+    extra=lambda x, largest, winner, axes: (_won(x, largest, winner, axes=axes), None),
+)
+
+
+def _won_and_winner(x: Array, axes: tuple[Axis, ...]) -> tuple[Array, Array]:
+    largest, winner = _largest_and_winner(lax.stop_gradient(x), axes)
+    return _won(x, largest, winner, axes=axes), winner
+
+
 _max_pool = operation(
     "max_pool",
     _largest,
     Backward(save=lambda inputs, x_out, winner, axes: winner, pull=_pull, push=_push),
-    extra=_largest_and_winner,
+    extra=_won_and_winner,
 )
 
 
@@ -223,8 +240,8 @@ RULES = (
         reference=reference,
         forward=r"x_{out}[o] = \max_j\, x_{in}[o s + j - l]",
         backward=r"g_{in}[i] = \sum_{o, j:\; o s + j - l = i} g_{out}[o]\,[j = j^*(o)]",
-        saved="the winning tap j*(o) of every window: one byte each, and neither x_in nor x_out; with more than 16 taps, "
-        "the winner along every axis in turn",
+        saved="the winning tap j*(o) of every window: one byte each, and neither x_in nor x_out; "
+        "with more than 16 taps, the winner along every axis in turn",
         kinks="a tie goes to the first tap in row-major order, as in XLA's select-and-scatter",
         source="jax.lax.reduce_window, flax.linen.max_pool",
         cases=CASES,

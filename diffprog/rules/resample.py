@@ -8,8 +8,8 @@ Forward, every output reads its four neighbours (bilinear; zero outside the pict
 here the backward pass visits, for every input pixel p, the outputs around A^-1 (p - t) that can have read it.
 How far those lie is bounded by the magnification: `reach` outputs on either side.
 
-A bilinear picture has kinks along its rows and columns of pixels. There the slope is the one towards the next pixel, as
-in `jax.scipy.ndimage.map_coordinates` and PyTorch's grid_sample.
+A bilinear picture has kinks along its rows and columns of pixels. There the slope is the one towards the next pixel,
+as in `jax.scipy.ndimage.map_coordinates` and PyTorch's grid_sample.
 """
 
 from __future__ import annotations
@@ -153,9 +153,7 @@ def _pull_place(saved: tuple[Array, Array], g_out: Array, shape: Shape, **_: Any
 
 def _push_place(saved: tuple[Array, Array], place_dot: Array, shape: Shape, **_: Any) -> Array:
     moved = _mapped(place_dot, shape)
-    down, right = (
-        slope * step[..., None] for slope, step in zip(_slopes(*saved, shape), moved, strict=True)
-    )
+    down, right = (slope * step[..., None] for slope, step in zip(_slopes(*saved, shape), moved, strict=True))
     return (down + right).astype(saved[0].dtype)
 
 
