@@ -23,7 +23,6 @@ from diffprog.rules.record import Case, Rule
 from diffprog.rules.softmax import exponentials
 from diffprog.rules.standardize import wider
 
-
 # ---- labels: one element a row -----------------------------------------------------------------------------
 
 
@@ -31,7 +30,8 @@ def _labelled(x: Array, labels: Array) -> tuple[Array, tuple[Array, Array]]:
     wide = x.astype(wider(x))
     powers, total, top = exponentials(wide, -1)
     chosen = jnp.take_along_axis(wide, labels[..., None], -1)
-    loss = jnp.squeeze(jnp.log(total) + top - chosen, -1)
+    # In this order two large scores are subtracted before the small logarithm is added, which they would swallow.
+    loss = jnp.squeeze(jnp.log(total) + (top - chosen), -1)
     return loss.astype(x.dtype), (powers.astype(x.dtype), total)
 
 

@@ -95,7 +95,7 @@ def leaky_relu(x: Array, negative_slope: float = 0.01) -> Array:
       [0.5, 1.0, 1.0]
     """
     floating("leaky_relu", x=x)
-    return _leaky_relu(x, slope=number("leaky_relu", "negative_slope", negative_slope))
+    return _leaky_relu(jnp.asarray(x), slope=number("leaky_relu", "negative_slope", negative_slope))
 
 
 # ---- hard swish: x_out = x_in relu6(x_in + 3) / 6,  phi' = 0, (2 x_in + 3) / 6 or 1 ------------------------
@@ -124,7 +124,7 @@ def hard_swish(x: Array) -> Array:
       [0.0, 0.5, 1.0]
     """
     floating("hard_swish", x=x)
-    return _hard_swish(x)
+    return _hard_swish(jnp.asarray(x))
 
 
 # ---- absolute value: x_out = |x_in|,  g_in = g_out sign(x_in) ----------------------------------------------
@@ -155,7 +155,7 @@ def absolute(x: Array) -> Array:
       [-1.0, 0.0, 1.0]
     """
     floating("absolute", x=x)
-    return _absolute(x)
+    return _absolute(jnp.asarray(x))
 
 
 # ---- clip: x_out = min(max(x_in, low), high),  g_in = g_out where low <= x_in <= high ----------------------
@@ -193,7 +193,7 @@ def clip(x: Array, low: float = -jnp.inf, high: float = jnp.inf) -> Array:
     low, high = number("clip", "low", low), number("clip", "high", high)
     if not low <= high:
         raise InvalidInput(f"clip got low = {low}, high = {high}", "low <= high", f"clip(x, {high}, {low})")
-    return _clip(x, low=low, high=high)
+    return _clip(jnp.asarray(x), low=low, high=high)
 
 
 def _plain_clip(x: Array, low: float = -jnp.inf, high: float = jnp.inf) -> Array:

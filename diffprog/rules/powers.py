@@ -37,7 +37,7 @@ def exp(x: Array) -> Array:
       1.0
     """
     floating("exp", x=x)
-    return _exp(x)
+    return _exp(jnp.asarray(x))
 
 
 def log(x: Array) -> Array:
@@ -49,7 +49,7 @@ def log(x: Array) -> Array:
       0.5
     """
     floating("log", x=x)
-    return _log(x)
+    return _log(jnp.asarray(x))
 
 
 def square(x: Array) -> Array:
@@ -61,7 +61,7 @@ def square(x: Array) -> Array:
       6.0
     """
     floating("square", x=x)
-    return _square(x)
+    return _square(jnp.asarray(x))
 
 
 # ---- sqrt: phi' = 1 / (2 sqrt(x_in)), 0 at 0 ---------------------------------------------------------------
@@ -88,7 +88,7 @@ def sqrt(x: Array) -> Array:
       Array([0., 0.], dtype=float32)
     """
     floating("sqrt", x=x)
-    return _sqrt(x)
+    return _sqrt(jnp.asarray(x))
 
 
 # ---- power: x_out = x_in^p,  g_in = g_out p x_in^(p-1),  g_p = g_out x_out log x_in ------------------------

@@ -40,7 +40,7 @@ def tanh(x: Array) -> Array:
       1.0
     """
     floating("tanh", x=x)
-    return _tanh(x)
+    return _tanh(jnp.asarray(x))
 
 
 # ---- sigmoid: phi' = x_out (1 - x_out) ---------------------------------------------------------------------
