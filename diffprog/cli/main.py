@@ -1,4 +1,4 @@
-"""The commands: `diffprog visualize`, `redraw`, `models`, `layers` and `fetch`."""
+"""The commands: `diffprog visualize`, `redraw`, `models`, `layers`, `fetch` and `rules`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 import diffprog
 from diffprog import models
-from diffprog.cli import checks, listings, startup, units
+from diffprog.cli import checks, listings, rulebook, startup, units
 from diffprog.cli.failures import told
 from diffprog.cli.outcome import finish
 from diffprog.errors import InvalidInput
@@ -136,3 +136,13 @@ def fetch(
         for card in [models.card(name) for name in model]:  # all names before the first download
             models.fetch(card.name)
             typer.echo(f"{card.name}: weights {listings.whereabouts(card)}")
+
+
+@app.command("rules")
+def show_rules(
+    name: Annotated[str | None, typer.Argument(help="A rule, to see all of it.", show_default=False)] = None,
+    debug: Debug = False,
+) -> None:
+    """Print the rule book: every hand-written backward rule, its proof and its speed."""
+    with told(debug):
+        typer.echo(rulebook.entry(name) if name else rulebook.table())

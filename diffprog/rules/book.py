@@ -9,41 +9,51 @@ from __future__ import annotations
 import difflib
 
 from diffprog.errors import InvalidInput
-from diffprog.rules import (
-    attention,
-    average,
-    contrastive,
-    convolution_records,
-    cross_entropy,
-    dot_general,
-    embedding,
-    l2,
-    linear,
-    losses,
-    normalization_book,
-    pointwise,
-    pooling,
-    powers,
-    resample,
-    resize,
-    similarity,
-    smooth,
-    softmax,
-)
+from diffprog.rules.attention import RULES as ATTENTION
+from diffprog.rules.average import RULES as AVERAGE
+from diffprog.rules.contrastive import RULES as CONTRASTIVE
+from diffprog.rules.convolution_records import RULES as CONVOLUTION_RECORDS
+from diffprog.rules.cross_entropy import RULES as CROSS_ENTROPY
+from diffprog.rules.dot_general import RULES as DOT_GENERAL
+from diffprog.rules.embedding import RULES as EMBEDDING
+from diffprog.rules.l2 import RULES as L2
+from diffprog.rules.linear import RULES as LINEAR
+from diffprog.rules.losses import RULES as LOSSES
+from diffprog.rules.normalization_book import RULES as NORMALIZATION_BOOK
+from diffprog.rules.pointwise import RULES as POINTWISE
+from diffprog.rules.pooling import RULES as POOLING
+from diffprog.rules.powers import RULES as POWERS
 from diffprog.rules.record import Rule
+from diffprog.rules.resample import RULES as RESAMPLE
+from diffprog.rules.resize import RULES as RESIZE
+from diffprog.rules.similarity import RULES as SIMILARITY
+from diffprog.rules.smooth import RULES as SMOOTH
+from diffprog.rules.softmax import RULES as SOFTMAX
+from diffprog.rules.structure import RULES as STRUCTURE
 
-# Every module of rules, from the simplest to those built of others. A module that is missing fails a test.
-MODULES = (
-    *(linear, dot_general, embedding),
-    *(pointwise, smooth, powers),
-    convolution_records,
-    *(pooling, average, resize, resample),
-    *(normalization_book, l2),
-    *(softmax, attention),
-    *(losses, cross_entropy, similarity, contrastive),
+# From the simplest to those built of others; a module of rules that is missing here fails a test.
+BOOK: tuple[Rule, ...] = (
+    *LINEAR,
+    *DOT_GENERAL,
+    *EMBEDDING,
+    *STRUCTURE,
+    *POINTWISE,
+    *SMOOTH,
+    *POWERS,
+    *CONVOLUTION_RECORDS,
+    *POOLING,
+    *AVERAGE,
+    *RESIZE,
+    *RESAMPLE,
+    *NORMALIZATION_BOOK,
+    *L2,
+    *SOFTMAX,
+    *ATTENTION,
+    *LOSSES,
+    *CROSS_ENTROPY,
+    *SIMILARITY,
+    *CONTRASTIVE,
 )
-
-BOOK: tuple[Rule, ...] = tuple(rule for module in MODULES for rule in module.RULES)
 
 
 def find(name: str) -> Rule:

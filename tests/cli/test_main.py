@@ -13,6 +13,7 @@ from PIL import Image
 import diffprog
 from diffprog import models
 from diffprog.cli import main
+from diffprog.rules.book import BOOK
 from tests.cli.conftest import Run
 
 SMALL = ("--size", 64, "--steps", 3)
@@ -138,9 +139,25 @@ def test_fetching_what_is_there_says_so(run: Run) -> None:
     assert (result.exit_code, result.stdout) == (0, "squeezenet: weights come with diffprog\n")
 
 
+def test_rules_prints_the_book(run: Run) -> None:
+    table = run("rules").stdout.splitlines()
+    assert table[0].split()[:3] == ["rule", "cases", "orders"]
+    assert {line.split("  ")[0] for line in table[1:]} >= {rule.name for rule in BOOK}
+
+
+def test_rules_prints_one_rule_in_full(run: Run) -> None:
+    shown = run("rules", "max pooling").stdout
+    assert all(head in shown for head in ("forward", "backward", "saved", "kinks", "source", "proven"))
+
+
+def test_an_unknown_rule_is_refused_with_the_nearest(run: Run) -> None:
+    result = run("rules", "max_pol")
+    assert result.exit_code == 1 and "max pooling" in result.stderr
+
+
 def test_version_and_help(run: Run) -> None:
     assert run("--version").stdout == f"diffprog {diffprog.__version__}\n"
-    assert all(name in run("--help").stdout for name in ("visualize", "redraw", "models", "layers", "fetch"))
+    assert all(name in run("--help").stdout for name in ("visualize", "redraw", "models", "layers", "fetch", "rules"))
 
 
 def program(*arguments: str, cache: Path) -> subprocess.CompletedProcess[str]:
