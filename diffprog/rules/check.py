@@ -15,6 +15,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from diffprog.errors import InvalidInput
 from diffprog.rules.checks import first_order, higher_order, numbers, transformations
@@ -48,6 +49,7 @@ def check_rule(
     orders: int = 2,
     exact: bool = False,
     require_forward: bool = False,
+    elsewhere: bool = True,
     quick: bool = False,
     name: str | None = None,
 ) -> Proof:
@@ -71,8 +73,10 @@ def check_rule(
       orders: how many times it must be differentiable, 1 to 3.
       exact: whether values must equal the reference's bit for bit.
       require_forward: whether to accuse a `custom_vjp` of refusing forward mode.
+      elsewhere: whether to look also at zeros, at the other sign and where functions saturate; no for a function
+        that is only meant near these arguments, or that never ends far from them.
       quick: whether to leave out what takes longest to compile and seldom finds anything else: the uncompiled call,
-        vmap over one argument alone, reverse over forward.
+        sharded arguments, vmap over one argument alone, reverse over forward.
       name: what the report calls it.
 
     Returns:
@@ -98,7 +102,7 @@ def check_rule(
             "float64 or float32, which leave digits to compare, and 1 to 3 orders",
             "the default dtype; lower types belong in low_precision=",
         )
-    with jax.enable_x64(True):
+    with jax.enable_x64(True), np.errstate(all="ignore"):
         positions = array_positions(args, differentiable)
         subject = Subject(
             name or str(getattr(function, "__name__", "function")),
@@ -113,7 +117,7 @@ def check_rule(
             seed,
         )
         lower = tuple(low for low in low_precision if jnp.finfo(low).bits < jnp.finfo(dtype).bits)
-        inquiry = Inquiry(subject, exact, orders, require_forward, quick, lower)
+        inquiry = Inquiry(subject, exact, orders, require_forward, elsewhere, quick, lower)
         return Proof(subject.name, tuple(_checks(inquiry)))
 
 
@@ -140,28 +144,28 @@ def _checks(q: Inquiry) -> list[Check]:
         first_order.one_argument(q, results),
         *higher_order.checks(q, results),
         transformations.vmap(q, results),
-        *([] if q.quick else [transformations.eager(q)]),
+        *([] if q.quick else [transformations.eager(q), transformations.sharded(q)]),
         transformations.scan(q, results),
         transformations.checkpoint(q, results),
         numbers.finite(q),
-        numbers.other_points(q),
+        *([numbers.other_points(q)] if q.elsewhere else []),
         numbers.not_a_number(q),
         *(numbers.precision(q, dtype) for dtype in q.dtypes),
     ]
 
 
-def prove(rule: Rule, seed: int = 0) -> Proof:
+def prove(rule: Rule, seed: int = 0, elsewhere: bool = True) -> Proof:
     """Check a record of the rule book on every one of its cases; the names of the checks begin with the case."""
     checks = []
     for number, case in enumerate(rule.cases):
-        proof = prove_case(rule, case, seed, whole=number == 0)
+        proof = prove_case(rule, case, seed, whole=number == 0, elsewhere=elsewhere)
         checks += [
             Check(f"{case.name}: {c.name}", c.ok, c.measured, c.allowed, c.detail) for c in proof.checks
         ]
     return Proof(rule.name, tuple(checks))
 
 
-def prove_case(rule: Rule, case: Case, seed: int = 0, whole: bool = True) -> Proof:
+def prove_case(rule: Rule, case: Case, seed: int = 0, whole: bool = True, elsewhere: bool = True) -> Proof:
     """Check a record of the rule book on one of its cases.
 
     Args:
@@ -169,6 +173,7 @@ def prove_case(rule: Rule, case: Case, seed: int = 0, whole: bool = True) -> Pro
       seed: of the arguments and of the random directions.
       whole: whether to take the third order, float32 and what `check_rule` calls quick to leave out, too. What is
         particular about a case is in its formula, which shows without them; a rule's first case has them all.
+      elsewhere: as in `check_rule`.
     """
     with jax.enable_x64(True):
         args = _draw(case, seed)
@@ -182,6 +187,7 @@ def prove_case(rule: Rule, case: Case, seed: int = 0, whole: bool = True) -> Pro
         orders=rule.orders if whole else min(rule.orders, 2),
         exact=rule.exact,
         require_forward=True,
+        elsewhere=elsewhere,
         quick=not whole,
         low_precision=LOW if whole else LOW[1:],
         name=f"{rule.name}, {case.name}",

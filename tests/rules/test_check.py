@@ -1,5 +1,9 @@
 """The checker catches every rule of a catalogue of wrong ones, and accuses none of their right twins."""
 
+import os
+import subprocess
+import sys
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -76,6 +80,23 @@ def test_a_surrogate_gradient_needs_a_reference_that_says_so():
     proof = check_rule(rule, x, reference=straight_through, orders=1, quick=True)
     assert proof.ok
     assert not proof["gradient against differences"].applies
+
+
+def test_arguments_on_two_devices_are_checked_where_there_are_two():
+    code = (
+        "import numpy as np; from diffprog.rules.check import check_rule; from tests.rules.wrong_rules import matmul\n"
+        "proof = check_rule(matmul, np.ones((4, 3)), np.ones((3, 2)), orders=1, low_precision=()).require()\n"
+        "assert proof['sharded'].applies"
+    )
+    flags = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=2", "JAX_PLATFORMS": "cpu"}
+    subprocess.run([sys.executable, "-c", code], check=True, env=flags)
+
+
+def test_random_keys_pass_through():
+    def dropout(key, x):
+        return jnp.where(jax.random.bernoulli(key, 0.5, x.shape), 2 * x, 0)
+
+    assert check_rule(dropout, jax.random.key(3), draw(4), reference=dropout, low_precision=()).ok
 
 
 def test_pytrees_integers_and_what_is_not_an_array():

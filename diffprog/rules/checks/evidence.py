@@ -102,7 +102,13 @@ class Evidence:
 def norm(tree: Any) -> float:
     """Euclidean norm over all leaves; entries that are not finite count as nothing."""
     leaves = [np.asarray(leaf, np.float64) for leaf in jax.tree.leaves(tree)]
-    return float(np.sqrt(sum(np.square(leaf[np.isfinite(leaf)]).sum() for leaf in leaves)))
+    return _length(np.concatenate([leaf[np.isfinite(leaf)] for leaf in leaves])) if leaves else 0.0
+
+
+def _length(numbers: Any) -> float:
+    """Euclidean norm of numbers whose squares may overflow."""
+    largest = float(np.abs(numbers).max(initial=0.0))
+    return largest * float(np.linalg.norm((numbers / largest).ravel())) if 0 < largest < np.inf else largest
 
 
 def inner(a: Any, b: Any) -> float:
@@ -137,8 +143,8 @@ def _leaf_error(found: Any, expected: Any, floor: float) -> float:
     known = np.isfinite(e)
     if not np.isfinite(f[known]).all() or np.isfinite(f[~known]).any():
         return np.inf
-    distance = float(np.linalg.norm((f[known] - e[known]).ravel()))
-    size = max(float(np.linalg.norm(e[known].ravel())), floor)
+    distance = _length(f[known] - e[known])
+    size = max(_length(e[known]), floor)
     return distance / size if size > 0 else distance
 
 

@@ -25,6 +25,7 @@ class Inquiry:
       exact: whether values must agree with the reference bit for bit.
       orders: how many derivatives are checked.
       require_forward: whether a refusal of forward mode is a fault.
+      elsewhere: whether the function is to hold far from its arguments.
       quick: whether to leave out what takes longest to compile.
       dtypes: lower precisions that must run too.
     """
@@ -33,6 +34,7 @@ class Inquiry:
     exact: bool
     orders: int
     require_forward: bool
+    elsewhere: bool
     quick: bool
     dtypes: tuple[Any, ...]
 

@@ -42,7 +42,7 @@ def _put(leaf: Any, value: float, place: int) -> Any:
 def finite(q: Inquiry) -> Check:
     """At zeros and where functions saturate, value and gradient are finite wherever the reference's are."""
     name = "finite"
-    if q.expected is None or q.reference is None:
+    if q.expected is None or q.reference is None or not q.elsewhere:
         parts = jax.tree.leaves(q.pulls[0])
         return judge(
             name, float(sum((~np.isfinite(p)).sum() for p in parts)), 0, "entries, at the given arguments"
@@ -107,15 +107,26 @@ def not_a_number(q: Inquiry) -> Check:
                 )
             if differ:
                 return judge(name, differ, 0, f"entries of the value differ, with {where}")
-    spoiled = [_put(w, np.nan, w.size // 2) for w in q.cotangents[0]]
-    expected, found = (side.pull(q.arrays, spoiled) for side in (q.reference, q.rule))
+    return _in_the_cotangent(q, name)
+
+
+def _in_the_cotangent(q: Inquiry, name: str) -> Check:
+    """NaN in one entry of g_out reaches what depends on that entry, and nothing if it reaches nothing plainly."""
+    assert q.reference is not None
+
+    def pull(side: Any, value: float) -> Any:
+        return side.pull(q.arrays, [_put(w, value, w.size // 2) for w in q.cotangents[0]])
+
+    expected, found, high, low = (
+        pull(q.reference, np.nan), pull(q.rule, np.nan), pull(q.rule, 1e3), pull(q.rule, -1e3)
+    )  # fmt: skip
     if isinstance(expected, Refusal) or isinstance(found, Refusal):
         return judge(name, 0, 0)
-    lost = [
-        bool(np.isnan(f).any() != np.isnan(e).any())
-        for f, e in zip(jax.tree.leaves(found[1]), jax.tree.leaves(expected[1]), strict=True)
-    ]
-    return judge(name, sum(lost), 0, "gradients differ in whether a NaN in g_out reaches them")
+    wrong = 0
+    for f, e, a, b in zip(*(jax.tree.leaves(side[1]) for side in (found, expected, high, low)), strict=True):
+        lost = np.isnan(e) & ~np.isnan(f) & (np.asarray(a) != np.asarray(b))
+        wrong += int(lost.sum()) + int(np.isnan(f).any() and not np.isnan(e).any())
+    return judge(name, wrong, 0, "entries of a gradient that a NaN in g_out should reach, or should not")
 
 
 def _reached(q: Inquiry, argument: int) -> list[Any]:
@@ -123,8 +134,9 @@ def _reached(q: Inquiry, argument: int) -> list[Any]:
 
     The plain operation may spread NaN further, as XLA does from one group of a convolution to all: 0 NaN = NaN.
     """
-    high, low = (attempt(q.rule.value, _spoiled(q, argument, value)) for value in (1e3, -1e3))
-    return [np.asarray(a) != np.asarray(b) for a, b in zip(high, low, strict=True)]
+    high, low = (q.rule.value(_spoiled(q, argument, value)) for value in (1e3, -7e2))
+    sides = zip(high, low, q.x_out, strict=True)
+    return [(np.asarray(a) != np.asarray(b)) | (np.asarray(a) != np.asarray(c)) for a, b, c in sides]
 
 
 def _spoiled(q: Inquiry, argument: int, value: float) -> Arrays:

@@ -113,6 +113,7 @@ ADVICE: dict[str, str] = {
     "third order": "something saved is treated as constant (stop_gradient), or a rule inside hides its own",
     "vmap": "the formula counts axes from the front, or sums over the batch axis that vmap adds",
     "jit": "the function depends on Python state, or its formula on values",
+    "sharded": "the rule reads the place or the size of an array where it should read its shape",
     "scan": "the rule keeps values in Python between calls instead of returning them as saved",
     "checkpoint": "the rule keeps values in Python between calls instead of returning them as saved",
     "finite": "divide, take roots and logarithms only where the argument allows it (jnp.where on both sides)",

@@ -17,6 +17,7 @@ from diffprog.rules.checks.evidence import (
     error,
     judge,
     norm,
+    not_applicable,
     refused,
     value_and_pull,
 )
@@ -150,6 +151,26 @@ def eager(q: Inquiry) -> Check:
     if isinstance(found, Refusal):
         return refused(name, found, q.require_forward)
     return judge(name, error(found, q.pulls[0]), q.subject.tolerance.autodiff)
+
+
+def sharded(q: Inquiry) -> Check:
+    """Value and gradient of arguments that lie on two devices, half of each leading axis on either."""
+    name = "sharded"
+    devices = jax.local_devices()[:2]
+    if len(devices) < 2:
+        return not_applicable(name, "there is only one device")
+    mesh = jax.sharding.Mesh(np.array(devices), ("half",))
+
+    def place(leaf: Any) -> Any:
+        halves = leaf.ndim > 0 and leaf.shape[0] > 0 and leaf.shape[0] % 2 == 0
+        spec = jax.sharding.PartitionSpec("half") if halves else jax.sharding.PartitionSpec()
+        return jax.device_put(leaf, jax.sharding.NamedSharding(mesh, spec))
+
+    arrays, g_out = jax.tree.map(place, (q.arrays, q.cotangents[0]))
+    found = q.rule.pull(arrays, g_out)
+    if isinstance(found, Refusal):
+        return refused(name, found, q.require_forward)
+    return judge(name, error(found, q.pulls[0]), q.subject.tolerance.autodiff, "over two devices")
 
 
 def scan(q: Inquiry, results: dict[str, Any]) -> Check:
