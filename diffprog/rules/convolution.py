@@ -18,18 +18,27 @@ from typing import Any
 
 from jax import Array, lax
 
-from diffprog.rules import dense_convolution, depthwise, grouped, pointwise_convolution, transposed
+from diffprog.rules import (
+    dense_convolution,
+    depthwise,
+    depthwise_transposed,
+    grouped,
+    pointwise_convolution,
+    transposed,
+)
 from diffprog.rules.bilinear import family
 from diffprog.rules.convolution_shape import Formulation, Shape, channels_last, convolution_shape
 from diffprog.rules.floating import check_floating
 
 
-def formulation(shape: Shape, kernel_inputs: int) -> Formulation:
-    """What computes a convolution of this shape, with kernels that see so many input channels."""
+def formulation(shape: Shape, kernel: tuple[int, ...]) -> Formulation:
+    """What computes a convolution of this geometry with kernels of this shape."""
     if pointwise_convolution.applies(shape):
         return pointwise_convolution.POINTWISE
-    if depthwise.applies(shape, kernel_inputs):
+    if depthwise.applies(shape, kernel[-2]):
         return depthwise.DEPTHWISE
+    if depthwise_transposed.applies(shape, kernel):
+        return depthwise_transposed.DEPTHWISE_TRANSPOSED
     if grouped.applies(shape):
         return grouped.GROUPED
     if transposed.applies(shape):
@@ -40,15 +49,16 @@ def formulation(shape: Shape, kernel_inputs: int) -> Formulation:
 
 
 def _product(x: Array, W: Array, *, shape: Shape) -> Array:
-    return formulation(shape, W.shape[-2]).forward(x, W, shape)
+    return formulation(shape, W.shape).forward(x, W, shape)
 
 
 def _to_input(g: Array, W: Array, *, shape: Shape) -> Array:
-    return formulation(shape, W.shape[-2]).input_gradient(g, W, shape)
+    return formulation(shape, W.shape).input_gradient(g, W, shape)
 
 
 def _to_weights(x: Array, g: Array, *, shape: Shape) -> Array:
-    return formulation(shape, x.shape[-1] // shape.groups).weight_gradient(x, g, shape)
+    kernel = (*shape.sizes, x.shape[-1] // shape.groups, g.shape[-1])
+    return formulation(shape, kernel).weight_gradient(x, g, shape)
 
 
 _convolution = family("convolution", _product, _to_input, _to_weights)

@@ -103,7 +103,14 @@ RULES = (
         r" g_W[j,c,d] = \sum_o x_{in}[o s + j - l, c]\, g_{out}[o,d]",
         (
             _case("3 groups of 2", (2, 5, 4, 6), (3, 3, 2, 6), (1, 1), "SAME", feature_group_count=3),
-            _case("16 groups of 2", (1, 3, 4, 32), (3, 2, 2, 48), (1, 1), ((1, 0), (2, 0)), feature_group_count=16),
+            _case(
+                "16 groups of 2",
+                (1, 3, 4, 32),
+                (3, 2, 2, 48),
+                (1, 1),
+                ((1, 0), (2, 0)),
+                feature_group_count=16,
+            ),
             _case("2 groups of 32", (1, 3, 2, 64), (2, 2, 32, 4), (1, 1), "SAME", feature_group_count=2),
             _case("2 groups, 3 to 1", (1, 6, 5, 6), (3, 2, 3, 2), (2, 2), "SAME", feature_group_count=2),
             _case(
@@ -131,6 +138,7 @@ RULES = (
             _case("5x5", (1, 6, 6, 2), (5, 5, 2, 2), (1, 1), "SAME"),
             _case("negative padding", (1, 7, 6, 2), (2, 3, 2, 2), (2, 1), ((-1, 2), (3, -2))),
             _case("dilation", (1, 8, 7, 2), (3, 2, 2, 3), (1, 2), "SAME_LOWER", rhs_dilation=(2, 3)),
+            _case("3x3, one channel", (2, 5, 4, 1), (3, 3, 1, 2), (1, 1), "SAME"),
             _case("1-D", (2, 7, 2), (3, 2, 3), (1,), "SAME"),
             _case("3-D", (1, 4, 3, 4, 2), (2, 2, 3, 2, 2), (1, 2, 1), "SAME"),
         ),
@@ -149,6 +157,15 @@ RULES = (
                 ((2, 1), (0, 3)),
                 lhs_dilation=(3, 2),
                 rhs_dilation=(2, 1),
+            ),
+            _case(
+                "transposed depthwise",
+                (1, 3, 4, 2),
+                (3, 2, 1, 2),
+                (1, 1),
+                ((1, 2), (1, 0)),
+                lhs_dilation=(2, 3),
+                feature_group_count=2,
             ),
             _case(
                 "two groups",

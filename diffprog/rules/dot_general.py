@@ -12,7 +12,7 @@ the inputs; XLA sums products of bfloat16 in float32.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -66,7 +66,7 @@ def _push_right(A: Array, B_dot: Array, **static: Any) -> Array:
     return _dot_general(A, B_dot, **static)
 
 
-_dot_general = operation(
+_dot_general: Callable[..., Array] = operation(
     "dot_general",
     lambda A, B, *, numbers, precision: lax.dot_general(A, B, numbers, precision),
     Backward(lambda inputs, *_, **__: inputs[1], _pull_left, _push_left),

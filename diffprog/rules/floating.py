@@ -1,6 +1,8 @@
-"""The one check of dtypes that the rules of linear operations share."""
+"""Dtypes, as the rules of linear operations treat them: one real floating dtype, and wide sums."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import jax.numpy as jnp
 from jax import Array
@@ -17,3 +19,8 @@ def check_floating(*arrays: Array) -> None:
             "one real floating dtype for all, so that gradients exist and have it too",
             "x.astype(W.dtype)",
         )
+
+
+def summed_in(dtype: Any) -> Any:
+    """The dtype for sums of numbers of `dtype`: float32 for the half-width ones, else itself."""
+    return jnp.promote_types(dtype, jnp.float32)

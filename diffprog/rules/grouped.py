@@ -28,6 +28,7 @@ from diffprog.rules.convolution_shape import (
     plain_input_gradient,
     plain_weight_gradient,
 )
+from diffprog.rules.floating import summed_in
 from diffprog.rules.windows import Axis, pad_inputs, read_tap
 
 # Measured on two CPU cores against XLA's grouped convolution.
@@ -91,7 +92,8 @@ def _many_small(W: Array, shape: Shape) -> bool:
 def _shifted_sum(x: Array, W: Array, shape: Shape) -> Array:
     pictures = _groups_last(pad_inputs(x, shape.axes, 0), shape.groups)
     kernels = jnp.swapaxes(W.reshape(*W.shape[:-1], shape.groups, -1), -1, -2)  # (*taps, C, D, groups)
-    x_out = _summed(pictures, kernels, shape)
+    wide = summed_in(x.dtype)
+    x_out = _summed(pictures.astype(wide), kernels.astype(wide), shape).astype(x.dtype)
     return jnp.swapaxes(x_out, -1, -2).reshape(*x_out.shape[:-2], -1)
 
 
@@ -126,7 +128,9 @@ def _diagonal_blocks(x: Array, g: Array, shape: Shape) -> Array:
 def _diagonal(x: Array, g: Array, groups: int) -> Array:
     """x^T g within every group: [..., groups C], [..., groups D] -> [C, D, groups]."""
     channels = x.shape[-1] // groups
-    together = max(n for n in range(1, groups + 1) if groups % n == 0 and n * channels <= max(BLOCK, channels))
+    together = max(
+        n for n in range(1, groups + 1) if groups % n == 0 and n * channels <= max(BLOCK, channels)
+    )
     blocks = zip(*(jnp.split(a, groups // together, -1) for a in (x, g)), strict=True)
     pixels = tuple(range(x.ndim - 1))
     parts = []

@@ -9,6 +9,8 @@ bfloat16 in float32. Shape letters: n inputs, m outputs, `...` any batch.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import jax.numpy as jnp
 from jax import Array
 
@@ -32,7 +34,7 @@ def _g_W(x: Array, g: Array) -> Array:
     return dot_general(x, g, ((batch, batch), ((), ())))  # (..., n) (..., m) -> (n, m)
 
 
-_linear = operation(
+_linear: Callable[..., Array] = operation(
     "linear",
     lambda x, W, b: _product(x, W) + b,
     Backward(lambda inputs, *_: inputs[1], _g_in, lambda W, x_dot: _product(x_dot, W)),

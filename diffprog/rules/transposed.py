@@ -16,7 +16,17 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from diffprog.rules.convolution_shape import Formulation, Shape, mirrored, plain
-from diffprog.rules.windows import Axis, interleave, pad_outputs, phases, read_offset, read_tap, taps
+from diffprog.rules.floating import summed_in
+from diffprog.rules.windows import (
+    Axis,
+    interleave,
+    pad_inputs,
+    pad_outputs,
+    phases,
+    read_offset,
+    read_tap,
+    taps,
+)
 
 
 def applies(shape: Shape) -> bool:
@@ -37,15 +47,18 @@ def mirror(shape: Shape) -> tuple[Axis, ...]:
 
 def _forward(x: Array, W: Array, shape: Shape) -> Array:
     axes = mirror(shape)
-    products = lax.dot_general(x, W, (((x.ndim - 1,), (W.ndim - 2,)), ((), ())))  # (N, *space, *taps, D)
+    wide = summed_in(x.dtype)
+    products = lax.dot_general(  # (N, *space, C) (*taps, C, D) -> (N, *space, *taps, D)
+        x, W, (((x.ndim - 1,), (W.ndim - 2,)), ((), ())), preferred_element_type=wide
+    )
     channels = W.shape[-1]
     padded = pad_outputs(products.reshape(*x.shape[:-1], -1), axes, 0)
-    zeros = jnp.zeros((x.shape[0], *(axis.rows for axis in axes), channels), x.dtype)
+    zeros = jnp.zeros((x.shape[0], *(axis.rows for axis in axes), channels), wide)
     parts = []
     for pairs in phases(axes):
         terms = [_of_tap(read_offset(padded, axes, offset), tap, axes, channels) for tap, offset in pairs]
         parts.append(sum(terms, start=zeros))
-    return interleave(parts, axes)
+    return interleave(parts, axes).astype(x.dtype)
 
 
 def _of_tap(products: Array, tap: tuple[int, ...], axes: tuple[Axis, ...], channels: int) -> Array:
@@ -63,17 +76,12 @@ def _input_gradient(g: Array, W: Array, shape: Shape) -> Array:
 
 def _weight_gradient(x: Array, g: Array, shape: Shape) -> Array:
     axes = mirror(shape)
-    padded = _padded(g, axes)
-    windows = [
-        read_tap(padded, axes, tuple(a.size - 1 - j for a, j in zip(axes, tap))) for tap, _ in shape.taps
-    ]
+    padded = pad_inputs(g, axes, 0)
+    # The kernel's first tap meets the mirror image's last.
+    windows = [read_tap(padded, axes, at) for at in reversed(list(taps(axes)))]
     pixels = tuple(range(x.ndim - 1))
     g_W = lax.dot_general(x, jnp.stack(windows, axis=-2), ((pixels, pixels), ((), ())))  # (C, taps, D)
     return jnp.moveaxis(g_W.reshape(x.shape[-1], *shape.sizes, g.shape[-1]), 0, -2)
-
-
-def _padded(g: Array, axes: tuple[Axis, ...]) -> Array:
-    return lax.pad(g, jnp.zeros((), g.dtype), ((0, 0, 0), *((a.low, a.high, 0) for a in axes), (0, 0, 0)))
 
 
 TRANSPOSED = Formulation(_forward, _input_gradient, _weight_gradient)

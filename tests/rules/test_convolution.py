@@ -1,6 +1,7 @@
 """Convolution rules against XLA's own, in float64, over drawn shapes."""
 
 import jax
+import jax.numpy as jnp
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -8,9 +9,11 @@ from jax import lax
 
 from diffprog import rules
 from diffprog.errors import InvalidInput
+from diffprog.rules.convolution_records import RULES
 from tests.rules.oracle import assert_matches_differences, assert_same_gradients, random
 
 NHWC = ("NHWC", "HWIO", "NHWC")
+CASES = [case for rule in RULES for case in rule.cases]
 
 
 def both(strides, padding, groups):
@@ -47,7 +50,7 @@ def fits(shape, padding):
 
 @pytest.mark.parametrize("kind", ["depthwise", "dense"])
 @given(shape=shapes, padding=paddings)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_gradients_equal_autodiff(kind, shape, padding):
     if not fits(shape, padding):
         return
@@ -110,3 +113,63 @@ def test_a_window_that_does_not_fit_is_refused():
     x, W = random(0, (1, 2, 2, 3)), random(1, (5, 5, 3, 3))
     with pytest.raises(InvalidInput, match=r"5 taps.*over 2 pixels"):
         rules.conv_general_dilated(x, W, (1, 1), "VALID", dimension_numbers=NHWC)
+
+
+@pytest.mark.parametrize(
+    ("x", "W", "changes", "complaint"),
+    [
+        ((1, 4, 4), (3, 3, 3, 3), {}, "same number of axes"),
+        ((1, 4, 4, 2), (3, 3, 3, 3), {}, "2 input channels"),
+        ((1, 4, 4, 4), (3, 3, 2, 3), {"feature_group_count": 2}, "groups that divide both"),
+        ((1, 4, 4, 0), (3, 3, 0, 3), {}, "at least one pixel"),
+        ((1, 4, 4, 3), (3, 3, 3, 3), {"window_strides": (0, 1)}, "strides"),
+        ((1, 4, 4, 3), (3, 3, 3, 3), {"window_strides": (1,)}, "2 spatial axes"),
+        ((1, 4, 4, 3), (3, 3, 3, 3), {"padding": "MIRROR"}, "MIRROR"),
+        ((1, 4, 4, 3), (3, 3, 3, 3), {"padding": ((1, 1),)}, "padding"),
+        ((1, 4, 4, 3), (3, 3, 3, 3), {"rhs_dilation": (1, 0)}, "rhs_dilation"),
+        ((1, 4, 4, 3), (3, 3, 3, 3), {"padding": "SAME", "lhs_dilation": (2, 2)}, "lhs_dilation"),
+    ],
+)
+def test_what_does_not_fit_is_refused(x, W, changes, complaint):
+    settings = {"window_strides": (1, 1), "padding": "SAME", "dimension_numbers": NHWC} | changes
+    with pytest.raises(InvalidInput, match=complaint):
+        rules.conv_general_dilated(jnp.ones(x), jnp.ones(W), **settings)
+
+
+@pytest.mark.parametrize("dtypes", [(int, int), (complex, complex), (jnp.bfloat16, jnp.float32)])
+def test_integers_complex_numbers_and_mixed_dtypes_are_refused(dtypes):
+    x, W = (jnp.ones(shape, d) for shape, d in zip(((1, 3, 3, 1), (2, 2, 1, 1)), dtypes, strict=True))
+    with pytest.raises(InvalidInput, match="one real floating dtype"):
+        rules.conv_general_dilated(x, W, (1, 1), "SAME", dimension_numbers=NHWC)
+
+
+def test_infinity_stays_in_its_group():
+    x = jnp.ones((1, 3, 3, 32)).at[0, 1, 1, 0].set(jnp.inf)
+    out = rules.conv_general_dilated(
+        x, jnp.ones((3, 3, 2, 32)), (1, 1), "SAME", dimension_numbers=NHWC, feature_group_count=16
+    )
+    assert jnp.isinf(out[..., :2]).all()
+    assert jnp.isfinite(out[..., 2:]).all()
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_every_formulation_equals_autodiff(x64, case):
+    rule = next(rule for rule in RULES if case in rule.cases)
+    assert_same_gradients(
+        lambda x, W: rule.function(x, W, **case.settings),
+        lambda x, W: rule.reference(x, W, **case.settings),
+        *case.make(jax.random.key(0), jnp.float64),
+    )
+
+
+def test_forward_mode_and_second_order_are_by_hand(x64):
+    rule, plain = both((2, 1), "SAME", 3)
+    x, W = random(0, (1, 5, 4, 3)), random(1, (3, 3, 1, 3))
+
+    def twice(f):
+        cost = lambda x, W: (f(x, W) ** 3).sum()  # noqa: E731
+        along = lambda x, W: jax.jvp(jax.grad(cost, (0, 1)), (x, W), (x + 1, W - 1))[1]  # noqa: E731
+        return jax.jit(along)(x, W)
+
+    for got, want in zip(twice(rule), twice(plain), strict=True):
+        assert abs(got - want).max() < 1e-11 * abs(want).max()  # float64 sums of some hundred terms
