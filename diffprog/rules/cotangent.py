@@ -4,17 +4,16 @@
 
 A backward rule is the transpose of a linear map, and so is linear in g_out; `linear_map` relies on it. Clipping or
 normalizing a gradient is not linear, so it is no rule of anything, but an intervention, and has a primitive of its
-own: to forward mode it is the identity, and to reverse mode `change`, traced as ordinary code. So `hessian` and
-reverse over reverse differentiate the changed gradient, `vmap` changes every example's gradient by itself, and `jvp`,
-which has no gradient to change, passes. What does not hold is <J v, g> = <v, J^T g>: `jax.jvp` and `jax.grad` of a program that
-intervenes disagree, on purpose. `jax.custom_vjp` would refuse forward mode instead.
+own: to forward mode it is the identity, and to reverse mode `change`, traced as ordinary code. A second derivative,
+forward or reverse over reverse, is that of the changed gradient; `vmap` changes every example's gradient by itself;
+and `jvp`, which has no gradient to change, passes. What does not hold is <J v, g> = <v, J^T g>: `jax.jvp` and
+`jax.grad` of a program that intervenes disagree, on purpose. `jax.custom_vjp` would refuse forward mode instead.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import jax
@@ -83,9 +82,9 @@ def _abstract(*operands: Any, change: Any, kept: int) -> list[Any]:
 
 
 def _jvp(primals: Any, tangents: Any, *, change: Any, kept: int) -> tuple[list[Any], list[Any]]:
-    bind = partial(cotangent_p.bind, *primals[:kept], change=change, kept=kept)
-    out = bind(*primals[kept:])
-    return out, bind(*(ad.instantiate_zeros(d) for d in tangents[kept:]))
+    """The value passes as it is: a gradient of a gradient comes back through it, and is not changed once more."""
+    moved = (ad.instantiate_zeros(d) for d in tangents[kept:])
+    return list(primals[kept:]), cotangent_p.bind(*primals[:kept], *moved, change=change, kept=kept)
 
 
 def _transpose(cotangents: Any, *operands: Any, change: Any, kept: int) -> list[Any]:

@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+from diffprog.errors import InvalidInput
 from diffprog.rules.anatomy import Backward, operation
 from diffprog.rules.pool_windows import (
     MOST_TAPS,
@@ -71,6 +72,12 @@ def max_pool(
     """
     window, strides = checked(x, window_shape, strides)
     dilation = tuple(window_dilation or (1,) * len(window))
+    if len(dilation) != len(window) or min(dilation) < 1:
+        raise InvalidInput(
+            f"window_dilation {dilation} for a window {window}",
+            "one distance of at least 1 for every spatial axis",
+            f"window_dilation={(1,) * len(window)}",
+        )
     spread = [(size - 1) * step + 1 for size, step in zip(window, dilation, strict=True)]
     if max(window) > MOST_TAPS or max(dilation) > 1:
         return pooled(partial(_plain, window=window, dilation=dilation), x, spread, strides, padding)
