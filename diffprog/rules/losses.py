@@ -72,26 +72,26 @@ def squared_error(y: Array, t: Array, axis: Axis = None) -> Array:
     return jnp.squeeze(_squared_error(jnp.asarray(y), jnp.asarray(t), axis=axes), axes)
 
 
-# ---- Huber: quadratic within delta, linear beyond. Saved: the clipped difference, which is the gradient ----
+# ---- Huber: quadratic within delta, linear beyond. Saved: the difference; clipped, it is the gradient --------
 
 
 def _huber_value(y: Array, t: Array, axis: Axis, delta: float) -> tuple[Array, Array]:
     difference = y - t
     inside = jnp.clip(difference, -delta, delta)
     # inside (difference - inside/2): the square's half within delta, the line beyond, with no choice to differentiate.
-    return jnp.sum(inside * (difference - 0.5 * inside), axis, keepdims=True), inside
+    return jnp.sum(inside * (difference - 0.5 * inside), axis, keepdims=True), difference
 
 
-def _huber_scaled(inside: Array, g: Array, axis: Axis, delta: float) -> Array:
-    return g * inside
+def _huber_scaled(difference: Array, g: Array, axis: Axis, delta: float) -> Array:
+    return g * jnp.clip(difference, -delta, delta)
 
 
-def _huber_summed(inside: Array, y_dot: Array, axis: Axis, delta: float) -> Array:
-    return jnp.sum(inside * y_dot, axis, keepdims=True)
+def _huber_summed(difference: Array, y_dot: Array, axis: Axis, delta: float) -> Array:
+    return jnp.sum(jnp.clip(difference, -delta, delta) * y_dot, axis, keepdims=True)
 
 
-def _huber_save(inputs: Any, x_out: Array, inside: Array, axis: Axis, delta: float) -> Array:
-    return inside
+def _huber_save(inputs: Any, x_out: Array, difference: Array, axis: Axis, delta: float) -> Array:
+    return difference
 
 
 _huber = operation(
@@ -236,7 +236,7 @@ RULES = (
         reference=_plain_huber,
         forward=r"J = \sum \tfrac12 e^2\,[|e| \le \delta] + \delta (|e| - \tfrac\delta2)\,[|e| > \delta],\ e = y - t",
         backward=r"g_y = g\,\min(\max(e, -\delta), \delta),\quad g_t = -g_y",
-        saved="the clipped difference, which is the gradient",
+        saved="the difference",
         kinks="the first derivative is continuous; the second jumps at |e| = delta, to the mean of both sides there",
         source="Huber 1964",
         differentiable=(0, 1),

