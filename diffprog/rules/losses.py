@@ -72,22 +72,27 @@ def squared_error(y: Array, t: Array, axis: Axis = None) -> Array:
     return jnp.squeeze(_squared_error(jnp.asarray(y), jnp.asarray(t), axis=axes), axes)
 
 
-# ---- Huber: quadratic within delta, linear beyond. Saved: the difference; clipped, it is the gradient --------
+# ---- Huber: quadratic within delta, linear beyond. Saved: the difference ------------------------------------
+# Written with a choice, not a clipped difference: XLA on CPUs writes that one to memory (0.7 of autodiff's speed).
 
 
 def _huber_value(y: Array, t: Array, axis: Axis, delta: float) -> tuple[Array, Array]:
     difference = y - t
-    inside = jnp.clip(difference, -delta, delta)
-    # inside (difference - inside/2): the square's half within delta, the line beyond, with no choice to differentiate.
-    return jnp.sum(inside * (difference - 0.5 * inside), axis, keepdims=True), difference
+    size = jnp.abs(difference)
+    losses = jnp.where(size <= delta, 0.5 * jnp.square(size), delta * (size - 0.5 * delta))
+    return jnp.sum(losses, axis, keepdims=True), difference
+
+
+def _huber_slope(difference: Array, delta: float) -> Array:
+    return jnp.where(jnp.abs(difference) <= delta, difference, delta * jnp.sign(difference))
 
 
 def _huber_scaled(difference: Array, g: Array, axis: Axis, delta: float) -> Array:
-    return g * jnp.clip(difference, -delta, delta)
+    return g * _huber_slope(difference, delta)
 
 
 def _huber_summed(difference: Array, y_dot: Array, axis: Axis, delta: float) -> Array:
-    return jnp.sum(jnp.clip(difference, -delta, delta) * y_dot, axis, keepdims=True)
+    return jnp.sum(_huber_slope(difference, delta) * y_dot, axis, keepdims=True)
 
 
 def _huber_save(inputs: Any, x_out: Array, difference: Array, axis: Axis, delta: float) -> Array:
@@ -237,7 +242,7 @@ RULES = (
         forward=r"J = \sum \tfrac12 e^2\,[|e| \le \delta] + \delta (|e| - \tfrac\delta2)\,[|e| > \delta],\ e = y - t",
         backward=r"g_y = g\,\min(\max(e, -\delta), \delta),\quad g_t = -g_y",
         saved="the difference",
-        kinks="the first derivative is continuous; the second jumps at |e| = delta, to the mean of both sides there",
+        kinks="the first derivative is continuous; the second jumps at |e| = delta and is that of the square there",
         source="Huber 1964",
         differentiable=(0, 1),
         cases=(Case("everything", _off_kinks), Case("last axis", _off_kinks, {"axis": -1})),
