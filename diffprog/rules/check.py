@@ -181,7 +181,7 @@ def prove_case(rule: Rule, case: Case, seed: int = 0, whole: bool = True, elsewh
         rule.function,
         *args,
         reference=rule.reference,
-        differentiable=rule.differentiable,
+        differentiable=[i for i in rule.differentiable if i < len(args) and jax.tree.leaves(args[i])],
         settings=case.settings,
         seed=seed,
         orders=rule.orders if whole else min(rule.orders, 2),

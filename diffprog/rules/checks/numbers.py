@@ -102,9 +102,7 @@ def not_a_number(q: Inquiry) -> Check:
             differ = sum(int((f != e).sum()) for f, e in masks)
             if differ:
                 reached = _reached(q, i)
-                differ = sum(
-                    int(((f & ~e) | (e & ~f & r)).sum()) for (f, e), r in zip(masks, reached, strict=True)
-                )
+                differ = sum(int(((f != e) & r).sum()) for (f, e), r in zip(masks, reached, strict=True))
             if differ:
                 return judge(name, differ, 0, f"entries of the value differ, with {where}")
     return _in_the_cotangent(q, name)
@@ -132,7 +130,8 @@ def _in_the_cotangent(q: Inquiry, name: str) -> Check:
 def _reached(q: Inquiry, argument: int) -> list[Any]:
     """Which entries of the value depend on the spoiled one.
 
-    The plain operation may spread NaN further, as XLA does from one group of a convolution to all: 0 NaN = NaN.
+    Elsewhere either program may have NaN of its own, since 0 NaN = NaN: XLA's from one group of a convolution to all,
+    a sum of shifted products from a weight to where it multiplies padding.
     """
     high, low = (q.rule.value(_spoiled(q, argument, value)) for value in (1e3, -7e2))
     sides = zip(high, low, q.x_out, strict=True)
