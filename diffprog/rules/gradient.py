@@ -37,7 +37,7 @@ def stop_gradient(x: Any) -> Any:
 
 # ---- straight through: x_out = f(x_in),  g_in = g_out.  Saved: nothing --------------------------------------
 
-_straight = operation(
+_straight: Callable[..., Any] = operation(
     "straight_through",
     lambda x, function: function(x),
     Backward(
@@ -81,7 +81,7 @@ def straight_through(function: Callable[[Array], Array]) -> Callable[[Array], Ar
 
 # ---- reverse: x_out = x_in,  g_in = -scale g_out.  Saved: nothing -------------------------------------------
 
-_reversed = operation(
+_reversed: Callable[..., Any] = operation(
     "reverse_gradient",
     lambda x, scale: x,
     Backward(

@@ -11,7 +11,7 @@ large windows are pooled axis by axis.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial, reduce
 from typing import Any
 
@@ -181,7 +181,7 @@ def _tap_numbers(axes: Sequence[Axis]) -> np.ndarray:
 
 # The maximum when its winner is known. At second order the value itself is differentiated, and the comparisons that
 # found it would share a tie between the tied, where the first order gave it to the first.
-_won = operation(
+_won: Callable[..., Any] = operation(
     "max_pool",
     lambda x, largest, winner, axes: largest,
     Backward(save=lambda inputs, *_, axes: inputs[2], pull=_pull, push=_push),

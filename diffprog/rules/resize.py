@@ -75,7 +75,9 @@ def _check(images: Array, shape: tuple[int, ...], method: str) -> None:
             "images.astype(jnp.float32)",
         )
     before = jnp.shape(images)
-    if len(shape) != len(before) or any(a != b and min(a, b) < 1 for a, b in zip(before, shape, strict=False)):
+    if len(shape) != len(before) or any(
+        a != b and min(a, b) < 1 for a, b in zip(before, shape, strict=False)
+    ):
         raise InvalidInput(
             f"pictures of shape {before} to resize to {shape}",
             "one positive size for every axis, batch and channels included",
@@ -86,7 +88,9 @@ def _check(images: Array, shape: tuple[int, ...], method: str) -> None:
 # ---- weights: x_out[.., p, ..] = sum_h x_in[.., h, ..] A[h, p] for every resized axis -------------------------
 
 
-def _weighted(x: Array, method: str, antialias: bool, sizes: tuple[tuple[int, int], ...], back: bool) -> Array:
+def _weighted(
+    x: Array, method: str, antialias: bool, sizes: tuple[tuple[int, int], ...], back: bool
+) -> Array:
     """Contract every resized axis with its weights, or with the transposed ones on the way back."""
     operands: list[Any] = [x, list(range(x.ndim))]
     result = list(range(x.ndim))
@@ -100,11 +104,15 @@ def _weighted(x: Array, method: str, antialias: bool, sizes: tuple[tuple[int, in
 
 
 def _weights(before: int, after: int, method: str, antialias: bool, dtype: Any) -> np.ndarray:
-    return _computed_weights(before, after, method, antialias, jnp.dtype(dtype), bool(jax.config.jax_enable_x64))
+    return _computed_weights(
+        before, after, method, antialias, jnp.dtype(dtype), jnp.result_type(float) == jnp.float64
+    )
 
 
 @lru_cache(maxsize=64)
-def _computed_weights(before: int, after: int, method: str, antialias: bool, dtype: Any, x64: bool) -> np.ndarray:
+def _computed_weights(
+    before: int, after: int, method: str, antialias: bool, dtype: Any, x64: bool
+) -> np.ndarray:
     """The matrix [before, after]: what JAX makes of the unit pictures. With 64 bits allowed it rounds differently."""
     with jax.ensure_compile_time_eval():
         unit = jnp.eye(before, dtype=dtype)
