@@ -63,7 +63,8 @@ def _to_readers(_: Any, g_out: Array, axes: tuple[Axis, ...]) -> Array:
     padded = pad_outputs(g_out, axes, 0)
     nothing = jnp.zeros((g_out.shape[0], *(axis.rows for axis in axes), g_out.shape[-1]), g_out.dtype)
     parts = [
-        reduce(add, (read_offset(padded, axes, offset) for _, offset in pairs), nothing) for pairs in phases(axes)
+        reduce(add, (read_offset(padded, axes, offset) for _, offset in pairs), nothing)
+        for pairs in phases(axes)
     ]
     return weave(parts, axes)
 
@@ -77,7 +78,9 @@ _sum_pool = operation(
 )
 
 
-def sum_pool(x: Array, window_shape: Sizes, strides: Sizes | None = None, padding: Padding = "VALID") -> Array:
+def sum_pool(
+    x: Array, window_shape: Sizes, strides: Sizes | None = None, padding: Padding = "VALID"
+) -> Array:
     """Sum over sliding windows, padded with zeros.
 
     Args:
@@ -191,7 +194,9 @@ def global_avg_pool(x: Array, keepdims: bool = False) -> Array:
     checked(x, space, None)
     if 0 in space:
         raise InvalidInput(
-            f"pictures of shape {jnp.shape(x)}", "at least one pixel to average over", "leave empty pictures out"
+            f"pictures of shape {jnp.shape(x)}",
+            "at least one pixel to average over",
+            "leave empty pictures out",
         )
     out = _global_avg_pool(x, space=space)
     return out if keepdims else out.reshape(x.shape[0], x.shape[-1])
@@ -200,10 +205,14 @@ def global_avg_pool(x: Array, keepdims: bool = False) -> Array:
 # ---- record -------------------------------------------------------------------------------------------------
 
 
-def sum_reference(x: Array, window_shape: Sizes, strides: Sizes | None = None, padding: Any = "VALID") -> Array:
+def sum_reference(
+    x: Array, window_shape: Sizes, strides: Sizes | None = None, padding: Any = "VALID"
+) -> Array:
     """The plain JAX program of the same sums, for x [N, *spatial, C]."""
     pads = padding if isinstance(padding, str) else ((0, 0), *padding, (0, 0))
-    return lax.reduce_window(x, 0.0, lax.add, (1, *window_shape, 1), (1, *(strides or (1,) * len(window_shape)), 1), pads)
+    return lax.reduce_window(
+        x, 0.0, lax.add, (1, *window_shape, 1), (1, *(strides or (1,) * len(window_shape)), 1), pads
+    )
 
 
 def avg_reference(
@@ -226,7 +235,11 @@ def _normal(*shape: int) -> Any:
 
 _OVERLAPPING = (
     Case("3x3, stride 2", _normal(1, 7, 9, 2), {"window_shape": (3, 3), "strides": (2, 2)}),
-    Case("3x3, stride 2, SAME", _normal(1, 6, 5, 2), {"window_shape": (3, 3), "strides": (2, 2), "padding": "SAME"}),
+    Case(
+        "3x3, stride 2, SAME",
+        _normal(1, 6, 5, 2),
+        {"window_shape": (3, 3), "strides": (2, 2), "padding": "SAME"},
+    ),
     Case("3x2, stride 1, padded", _normal(2, 5, 4, 2), {"window_shape": (3, 2), "padding": ((1, 2), (0, 1))}),
     Case("window 2, stride 3: gaps", _normal(2, 8, 2), {"window_shape": (2,), "strides": (3,)}),
     Case("three axes", _normal(1, 3, 4, 3, 1), {"window_shape": (2, 2, 2), "strides": (1, 2, 1)}),

@@ -20,11 +20,17 @@ from diffprog.rules.windows import Axis, Padding, window_axes
 Sizes = Sequence[int]
 
 TAPS_AT_ONCE = 16
-MOST_TAPS = 100  # Along one axis: every tap is a slice in the program, and beyond this compiling takes seconds.
+MOST_TAPS = (
+    100  # Along one axis: every tap is a slice in the program, and beyond this compiling takes seconds.
+)
 
 
 def pooled(
-    pool: Callable[[Array, tuple[Axis, ...]], Array], x: Array, window: Sizes, strides: Sizes | None, padding: Padding
+    pool: Callable[[Array, tuple[Axis, ...]], Array],
+    x: Array,
+    window: Sizes,
+    strides: Sizes | None,
+    padding: Padding,
 ) -> Array:
     """`pool` over the windows of x [*batch, *spatial, C], with all batch dimensions folded to one."""
     window, strides = checked(x, window, strides)
