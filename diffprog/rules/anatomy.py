@@ -90,8 +90,8 @@ def operation(
 
     def jvp(static: tuple[tuple[str, Any], ...], inputs: Any, tangents: Any) -> tuple[Any, Any]:
         settings = dict(static)
-        both = extra(*inputs, **settings) if extra else (forward(*inputs, **settings), None)
-        x_out, beside = both
+        # The operation itself, not its formula: whoever differentiates once more meets the rule again.
+        x_out, beside = extra(*inputs, **settings) if extra else (ruled(static, *inputs), None)
         total = None
         for rule, x_dot in zip(backward, tangents, strict=True):
             if rule is None or isinstance(x_dot, SymbolicZero):

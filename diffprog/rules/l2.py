@@ -25,7 +25,7 @@ from diffprog.rules.standardize import wider
 def inverse_length(x: Array, axis: int, epsilon: float) -> tuple[Array, Array]:
     """1 / max(|x|, epsilon) along `axis`, and whether |x| was the greater; no NaN at 0, in any order."""
     square = jnp.sum(jnp.square(x.astype(wider(x))), axis, keepdims=True)
-    long = square > epsilon * epsilon
+    long = ~(square <= epsilon * epsilon)  # so that NaN is long, and stays NaN
     return jax.lax.rsqrt(jnp.where(long, square, epsilon * epsilon)), long
 
 

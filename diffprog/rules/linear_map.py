@@ -7,12 +7,13 @@ J^T(saved, .), which is a linear map again with J as its transpose. Evaluation, 
 lowering are all it takes; grad, vjp, jvp, hessian, vmap, jit, scan and remat follow, in any order and depth.
 
 A `jax.custom_vjp` would refuse forward mode, and with it `jvp`, `jacfwd` and `jax.hessian`.
-This is the only file of the rules that speaks to `jax.interpreters`.
+This file and `cotangent.py`, which changes gradients on purpose, are the only ones of the rules that speak to
+`jax.interpreters`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -21,6 +22,8 @@ import jax
 import jax.numpy as jnp
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
+
+from diffprog.errors import InvalidInput
 
 LinearIn = Callable[[Any, Any], Any]  # (saved, x) -> y, linear in x
 
@@ -62,6 +65,10 @@ def _shaped(x: Any) -> Shaped:
     return jnp.shape(x), jnp.result_type(x)
 
 
+def _listed(shapes: Iterable[Shaped]) -> str:
+    return ", ".join(f"{dtype}{list(shape)}" for shape, dtype in shapes)
+
+
 @dataclass(frozen=True)
 class _Spec:
     """What is static about one linear map; equal specs share compiled code."""
@@ -98,7 +105,14 @@ class _Spec:
         """Evaluate on flat operands."""
         saved = jax.tree.unflatten(self.saved_tree, operands[: self.kept])
         x = jax.tree.unflatten(self.in_tree, operands[self.kept :])
-        return jax.tree.leaves(self.forward(saved, x))
+        found = jax.tree.leaves(self.forward(saved, x))
+        if tuple(map(_shaped, found)) != self.outs:
+            raise InvalidInput(
+                f"a rule whose formula {self.forward} gives {_listed(map(_shaped, found))}",
+                f"{_listed(self.outs)}: a change of the output looks like the output, a gradient like its input",
+                "x.astype, or the sum over the axes that were broadcast",
+            )
+        return found
 
 
 @dataclass(frozen=True)
