@@ -16,7 +16,8 @@ from jax import Array
 
 from diffprog.errors import InvalidInput
 from diffprog.graph import Graph, redirect_relus, trace
-from diffprog.graph.objective import OUTPUT, Activations, Objective, with_class_probability
+from diffprog.graph.naturalness import naturalness
+from diffprog.graph.objective import OUTPUT, Activations, Constant, Objective, with_class_probability
 from diffprog.optimize import Stage, State, compiled, initial, optimize
 from diffprog.optimize.progress import Progress
 from diffprog.vision.recipe import Recipe
@@ -66,7 +67,8 @@ class Program:
         self.seen = trace_model(model, (group, *shape, 3))
         same = shape == (self.size, self.size)
         self.bare = self.seen if same else trace_model(model, (group, self.size, self.size, 3))
-        for one in objectives:
+        self.prior = _prior(model, recipe)
+        for one in (*objectives, self.prior):
             check_objective(self.bare, one)
         self.method = recipe.optimizer()
         self.step = compiled(self._cost(self.seen), self.method, True)
@@ -88,7 +90,9 @@ class Program:
 
     def arguments(self, objectives: Sequence[Objective]) -> tuple[Any, ...]:
         """What a step takes beside its state: what is scored, what drives it, and the network's parameters."""
-        driven = [with_class_probability(one, self.recipe.class_probability) for one in objectives]
+        driven = [
+            with_class_probability(one, self.recipe.class_probability) + self.prior for one in objectives
+        ]
         return _stacked(objectives), _stacked(driven), self.seen.consts
 
     def _stages(self, state: State, args: tuple[Any, ...]) -> list[Stage]:
@@ -128,6 +132,14 @@ class Program:
         scores = jax.lax.map(once, jnp.arange(ROBUST_DRAWS + 1))
         clean = scores[0] if self.seen is self.bare else score(self.bare, images)
         return images, clean, scores[1:].mean(0)
+
+
+def _prior(model: Model, recipe: Recipe) -> Objective:
+    """What the recipe wants of every picture, whatever it is of."""
+    statistics = getattr(model, "statistics", None)
+    if not statistics or not recipe.naturalness:
+        return Constant(0.0)
+    return naturalness(statistics) * recipe.naturalness
 
 
 def _stacked(objectives: Sequence[Objective]) -> Objective:

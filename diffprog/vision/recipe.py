@@ -54,6 +54,8 @@ class Recipe:
         at the start.
       class_probability: for class scores only: how much of the objective is the class's log-probability,
         added to its logit. A logit alone is also raised by making every class likely.
+      naturalness: for networks that remember what natural pictures look like inside (`Network.statistics`): how much
+        of the objective is the likeness to them (see `graph.naturalness`).
     """
 
     size: int | None = None
@@ -65,6 +67,7 @@ class Recipe:
     redirect_steps: int = 16
     redirect_always: bool = True
     class_probability: float = 0.0
+    naturalness: float = 0.0
 
     def __post_init__(self) -> None:
         _check_whole("steps", self.steps, 1)
