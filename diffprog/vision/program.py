@@ -6,6 +6,7 @@ one layer share them. Everything carries a leading axis of pictures, and picture
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -27,6 +28,7 @@ Model = Callable[[Array], Array]
 
 ROBUST_DRAWS = 16
 DEFAULT_SIZE = 224
+LEAST_POSITIONS = 128  # 14 x 14 counts, 7 x 7 does not
 JUDGING = 0xFFFFFFFF  # a step that no run reaches: its keys draw the transforms of the verdict
 
 
@@ -67,7 +69,7 @@ class Program:
         self.seen = trace_model(model, (group, *shape, 3))
         same = shape == (self.size, self.size)
         self.bare = self.seen if same else trace_model(model, (group, self.size, self.size, 3))
-        self.prior = _prior(model, recipe)
+        self.prior = _prior(model, recipe, self.bare)
         for one in (*objectives, self.prior):
             check_objective(self.bare, one)
         self.method = recipe.optimizer()
@@ -134,12 +136,18 @@ class Program:
         return images, clean, scores[1:].mean(0)
 
 
-def _prior(model: Model, recipe: Recipe) -> Objective:
-    """What the recipe wants of every picture, whatever it is of."""
-    statistics = getattr(model, "statistics", None)
-    if not statistics or not recipe.naturalness:
-        return Constant(0.0)
-    return naturalness(statistics) * recipe.naturalness
+def _prior(model: Model, recipe: Recipe, graph: Graph) -> Objective:
+    """What the recipe wants of every picture, whatever it is of.
+
+    Layers with few positions are left out: the mean over them says what the picture is of, not how natural it is.
+    """
+    statistics = getattr(model, "statistics", None) if recipe.naturalness else None
+    kept = {n: s for n, s in (statistics or {}).items() if _positions(graph, n) >= LEAST_POSITIONS}
+    return naturalness(kept) * recipe.naturalness if kept else Constant(0.0)
+
+
+def _positions(graph: Graph, name: str) -> int:
+    return math.prod(graph.values[graph.find(name)].shape[1:-1])
 
 
 def _stacked(objectives: Sequence[Objective]) -> Objective:
