@@ -13,6 +13,7 @@ from diffprog.errors import Unreachable as Unreachable
 from diffprog.graph import Graph as Graph
 from diffprog.graph import tap as tap
 from diffprog.graph import trace as trace
+from diffprog.graph.naturalness import naturalness as naturalness
 from diffprog.graph.objective import channel as channel
 from diffprog.graph.objective import layer as layer
 from diffprog.graph.objective import log_probability as log_probability

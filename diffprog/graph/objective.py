@@ -9,7 +9,7 @@ A score belongs to one picture; more is always better.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax
@@ -242,37 +242,6 @@ def with_class_probability(objective: Objective, weight: float) -> Objective:
         parts = (with_class_probability(part, weight) for part in objective.parts)
         return type(objective)(*parts)
     return objective
-
-
-_KINDS: dict[str, type[Objective]] = {
-    kind.__name__: kind for kind in (Constant, Sum, Product, Channel, Neuron, Layer, LogProbability)
-}
-
-
-def objective_to_dict(objective: Objective) -> dict[str, Any]:
-    """The expression in plain numbers, strings and dictionaries."""
-    values = {f.name: getattr(objective, f.name) for f in fields(objective)}  # type: ignore[arg-type]
-    plain = {k: objective_to_dict(v) if isinstance(v, Objective) else v for k, v in values.items()}
-    return {"kind": type(objective).__name__, **plain}
-
-
-def objective_from_dict(data: Mapping[str, Any]) -> Objective:
-    """The expression that `objective_to_dict` wrote.
-
-    Raises:
-      InvalidInput: a kind that is not one of objectives.
-    """
-    kind = _KINDS.get(data.get("kind", ""))
-    if kind is None:
-        raise InvalidInput(
-            f"an objective of kind {data.get('kind')!r}", f"one of {', '.join(_KINDS)}", "drawing it anew"
-        )
-    values = {k: v for k, v in data.items() if k != "kind"}
-    for k, v in values.items():
-        values[k] = (
-            objective_from_dict(v) if isinstance(v, Mapping) else tuple(v) if isinstance(v, list) else v
-        )
-    return kind(**values)
 
 
 def _check_index(what: str, index: int, shape: tuple[int, ...], axis: int, name: str) -> None:

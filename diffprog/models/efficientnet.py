@@ -20,6 +20,7 @@ import numpy as np
 
 from diffprog import rules
 from diffprog.models.layers import Convolution
+from diffprog.models.network import STATISTICS
 
 BATCH_NORM_EPSILON = 1e-3
 STEM_CHANNELS = 32
@@ -33,6 +34,7 @@ LAYER_OF = {  # convolution of the PyTorch package -> its batch normalization, o
     "_project_conv": ("_bn2", "project"),
     "_conv_head": ("_bn1", "head"),
 }
+REMEMBERED = {"project": "", "stem": "/add"}  # layers whose statistics are kept; the stem's before its ReLU6
 
 
 class Stage(NamedTuple):
@@ -131,7 +133,9 @@ def convert(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         tensors: name -> array; kernels are OIHW, for example "_blocks.3._bn1.running_mean".
 
     Returns:
-        name -> float32 array; kernels are HWIO, for example "blocks/3/depthwise/kernel".
+        name -> float32 array; kernels are HWIO, for example "blocks/3/depthwise/kernel". With them, under
+        "statistics/", the mean and deviation that natural pictures gave the channels of the linear layers and of
+        the stem before its ReLU6: the beta and gamma of their normalizations.
 
     Raises:
         KeyError: a convolution lacks its batch normalization, or the classifier is missing.
@@ -143,9 +147,13 @@ def convert(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         *parents, convolution = name.removesuffix(".weight").split(".")
         norm, layer = LAYER_OF[convolution]
         target = "/".join([parent.lstrip("_") for parent in parents] + [layer])
-        scale, bias = _fold({part: tensors[".".join([*parents, norm, part])] for part in NORM_PARTS})
+        normalization = {part: tensors[".".join([*parents, norm, part])] for part in NORM_PARTS}
+        scale, bias = _fold(normalization)
         converted[f"{target}/kernel"] = scale * kernel.transpose(2, 3, 1, 0)
         converted[f"{target}/bias"] = bias
+        if layer in REMEMBERED:
+            converted[f"{STATISTICS}{target}{REMEMBERED[layer]}/mean"] = normalization["bias"]
+            converted[f"{STATISTICS}{target}{REMEMBERED[layer]}/deviation"] = np.abs(normalization["weight"])
     return {name: np.ascontiguousarray(array, np.float32) for name, array in converted.items()}
 
 

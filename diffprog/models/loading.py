@@ -18,10 +18,13 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from diffprog import weights
 from diffprog.errors import BadFile
+from diffprog.graph.naturalness import Statistics
 from diffprog.models.catalogue import Card, card
 from diffprog.models.efficientnet import convert
 from diffprog.models.labels import imagenet_labels
-from diffprog.models.network import Network, Params, check_images
+from diffprog.models.network import STATISTICS, Network, Params, check_images
+
+CONVERSION = 2  # the form that `efficientnet.convert` gives; 1 was without statistics
 
 
 @lru_cache
@@ -59,7 +62,7 @@ def fetch(name: str) -> dict[str, np.ndarray]:
     """
     about = card(name)
     if about.source is not None:
-        return weights.load_cached(about.name, about.source, convert)
+        return weights.load_cached(about.name, about.source, convert, form=CONVERSION)
     with as_file(files("diffprog.models").joinpath(f"data/{about.name}.safetensors")) as path:
         return weights.read(path)
 
@@ -89,8 +92,26 @@ def to_network(about: Card, tensors: Mapping[str, np.ndarray]) -> Network:
         min_size=about.min_size,
         labels=imagenet_labels(),
         apply=apply,
-        params=_nest(about, tensors),
+        params=_nest(about, {name: t for name, t in tensors.items() if not name.startswith(STATISTICS)}),
+        statistics=_statistics(about, tensors),
     )
+
+
+def _statistics(about: Card, tensors: Mapping[str, np.ndarray]) -> Statistics:
+    found: dict[str, dict[str, np.ndarray]] = {}
+    for name, tensor in tensors.items():
+        if name.startswith(STATISTICS):
+            layer, part = name.removeprefix(STATISTICS).rsplit("/", 1)
+            found.setdefault(layer, {})[part] = tensor
+    for layer, parts in found.items():
+        shapes = {_fits(tensor, tensor.shape) and tensor.shape for tensor in parts.values()}
+        if set(parts) != {"mean", "deviation"} or len(shapes) != 1 or False in shapes:
+            raise BadFile(
+                f"weights with damaged statistics of {layer} in {about.title}",
+                "a finite float32 mean and deviation for every channel",
+                "fetching them again: remove them from the cache folder",
+            )
+    return {layer: (parts["mean"], parts["deviation"]) for layer, parts in found.items()}
 
 
 def _nest(about: Card, tensors: Mapping[str, np.ndarray]) -> Params:

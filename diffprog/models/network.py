@@ -10,10 +10,12 @@ import jax
 import jax.numpy as jnp
 
 from diffprog.errors import InvalidInput
+from diffprog.graph.naturalness import Statistics
 from diffprog.graph.objective import Objective, logit
 from diffprog.models import labels as names_of_classes
 
 Params = Mapping[str, Any]
+STATISTICS = "statistics/"  # how the names of tensors begin that say what natural pictures look like inside
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +35,8 @@ class Network:
         labels: for each class its names, separated by ", ".
         apply: `(params, images) -> logits`, pure; to run it with other parameters than its own.
         params: the parameters, nested by layer.
+        statistics: layer -> (mean, deviation) of its channels over natural pictures, as the network learned them in
+            training; empty for a network that was trained without batch normalization.
 
     Example:
         >>> import jax.numpy as jnp
@@ -51,6 +55,7 @@ class Network:
     labels: tuple[str, ...] = field(repr=False)
     apply: Callable[[Params, jax.Array], jax.Array] = field(repr=False)
     params: Params = field(repr=False)
+    statistics: Statistics = field(repr=False, default_factory=dict)
 
     def __call__(self, images: jax.Array) -> jax.Array:
         """Logits of pictures.

@@ -19,7 +19,8 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 
 from diffprog.errors import BadFile, InvalidInput, Unreachable
-from diffprog.graph.objective import Objective, objective_from_dict, objective_to_dict
+from diffprog.graph.objective import Objective
+from diffprog.graph.objective_record import objective_from_dict, objective_to_dict
 from diffprog.vision.recipe import Recipe
 
 METADATA_KEY = "diffprog"

@@ -6,6 +6,7 @@ one layer share them. Everything carries a leading axis of pictures, and picture
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -16,7 +17,8 @@ from jax import Array
 
 from diffprog.errors import InvalidInput
 from diffprog.graph import Graph, redirect_relus, trace
-from diffprog.graph.objective import OUTPUT, Activations, Objective, with_class_probability
+from diffprog.graph.naturalness import naturalness
+from diffprog.graph.objective import OUTPUT, Activations, Constant, Objective, with_class_probability
 from diffprog.optimize import Stage, State, compiled, initial, optimize
 from diffprog.optimize.progress import Progress
 from diffprog.vision.recipe import Recipe
@@ -26,6 +28,7 @@ Model = Callable[[Array], Array]
 
 ROBUST_DRAWS = 16
 DEFAULT_SIZE = 224
+LEAST_POSITIONS = 128  # 14 x 14 counts, 7 x 7 does not
 JUDGING = 0xFFFFFFFF  # a step that no run reaches: its keys draw the transforms of the verdict
 
 
@@ -66,7 +69,8 @@ class Program:
         self.seen = trace_model(model, (group, *shape, 3))
         same = shape == (self.size, self.size)
         self.bare = self.seen if same else trace_model(model, (group, self.size, self.size, 3))
-        for one in objectives:
+        self.prior = _prior(model, recipe, self.bare)
+        for one in (*objectives, self.prior):
             check_objective(self.bare, one)
         self.method = recipe.optimizer()
         self.step = compiled(self._cost(self.seen), self.method, True)
@@ -88,7 +92,9 @@ class Program:
 
     def arguments(self, objectives: Sequence[Objective]) -> tuple[Any, ...]:
         """What a step takes beside its state: what is scored, what drives it, and the network's parameters."""
-        driven = [with_class_probability(one, self.recipe.class_probability) for one in objectives]
+        driven = [
+            with_class_probability(one, self.recipe.class_probability) + self.prior for one in objectives
+        ]
         return _stacked(objectives), _stacked(driven), self.seen.consts
 
     def _stages(self, state: State, args: tuple[Any, ...]) -> list[Stage]:
@@ -128,6 +134,20 @@ class Program:
         scores = jax.lax.map(once, jnp.arange(ROBUST_DRAWS + 1))
         clean = scores[0] if self.seen is self.bare else score(self.bare, images)
         return images, clean, scores[1:].mean(0)
+
+
+def _prior(model: Model, recipe: Recipe, graph: Graph) -> Objective:
+    """What the recipe wants of every picture, whatever it is of.
+
+    Layers with few positions are left out: the mean over them says what the picture is of, not how natural it is.
+    """
+    statistics = getattr(model, "statistics", None) if recipe.naturalness else None
+    kept = {n: s for n, s in (statistics or {}).items() if _positions(graph, n) >= LEAST_POSITIONS}
+    return naturalness(kept) * recipe.naturalness if kept else Constant(0.0)
+
+
+def _positions(graph: Graph, name: str) -> int:
+    return math.prod(graph.values[graph.find(name)].shape[1:-1])
 
 
 def _stacked(objectives: Sequence[Objective]) -> Objective:

@@ -54,6 +54,8 @@ class Recipe:
         at the start.
       class_probability: for class scores only: how much of the objective is the class's log-probability,
         added to its logit. A logit alone is also raised by making every class likely.
+      naturalness: for networks that remember what natural pictures look like inside (`Network.statistics`): how much
+        of the objective is the likeness to them (see `graph.naturalness`).
     """
 
     size: int | None = None
@@ -65,6 +67,7 @@ class Recipe:
     redirect_steps: int = 16
     redirect_always: bool = True
     class_probability: float = 0.0
+    naturalness: float = 0.0
 
     def __post_init__(self) -> None:
         _check_whole("steps", self.steps, 1)
@@ -193,17 +196,21 @@ DEFAULT = Recipe(
         transform.ScaleBetween(0.5, 1.2),
         transform.RotateBetween(20.0),
         transform.Shift(24.0),
+        transform.Mirror(),
     ),
     regularizers=(regularizer.TotalVariation(40.0),),
     optimizer=Adam(0.05),
     redirect_always=False,
     class_probability=1.0,
+    naturalness=200.0,
 )
 """Our default.
 
 Wide scales and total variation make a few clear objects instead of a collage. A spectrum flatter than Lucid's keeps
 large areas from saturating to black and white. The gradient's length is normalized so that one weight of the total
-variation fits loud and quiet units alike. `tests/benchmarks/recognition.py` measures what other networks see.
+variation fits loud and quiet units alike. Networks with batch normalization are asked for natural colours and
+textures, without which their pictures are faint and grey. `tests/benchmarks/recognition.py` measures what other
+networks see.
 """
 
 RECIPES = {"default": DEFAULT, "lucid": LUCID, "pixel": PIXEL}

@@ -45,14 +45,16 @@ def load_cached(
     source: Source,
     convert: Callable[[Tensors], Mapping[str, np.ndarray]],
     *,
+    form: int = 1,
     announce: Callable[[str], None] = print_to_stderr,
 ) -> Tensors:
     """Reads a network's weights from the cache, or fetches, checks, converts and keeps them first.
 
     Args:
-        name: how the cached file begins; change it when `convert` changes.
+        name: how the cached file begins.
         source: the file and its hash.
         convert: from the tensors of the source to the tensors to keep (renamed, transposed).
+        form: number of the conversion; raise it when `convert` changes, and old files are not used any more.
         announce: is told, in one line each, of a fetch, of a cached file that is damaged, and of a cache
             that cannot be written.
 
@@ -74,7 +76,7 @@ def load_cached(
         >>> tensors["a"].shape
         (3,)
     """
-    path = cached_path(name, source)
+    path = cached_path(name, source, form)
     cached = _read_cached(path, announce)
     if cached is not None:
         return cached
@@ -85,13 +87,14 @@ def load_cached(
     return tensors
 
 
-def cached_path(name: str, source: Source) -> Path:
+def cached_path(name: str, source: Source, form: int = 1) -> Path:
     """Where `load_cached` keeps a source; raises InvalidInput for a name that is no file name."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
         raise InvalidInput(
             f"the name {name!r}", "letters, digits, '.', '_' and '-'", "for example 'squeezenet'"
         )
-    return cache_folder() / f"{name}-{_hash_for(source)[:12]}.safetensors"
+    later = f"-{form}" if form > 1 else ""
+    return cache_folder() / f"{name}-{_hash_for(source)[:12]}{later}.safetensors"
 
 
 def _hash_for(source: Source) -> str:

@@ -160,9 +160,31 @@ def test_channels_are_rounded_to_multiples_of_eight(width, expected):
     assert channels == expected
 
 
+def test_statistics_are_those_of_the_normalization():
+    """Pictures normalized by the twin in training mode have, by definition, the statistics that are remembered."""
+    torch = pytest.importorskip("torch")
+    twin = published_network("efficientnet-lite0").train()
+    seen = {}
+    for number in (0, 7):
+        twin._blocks[number]._bn2.register_forward_hook(
+            lambda module, inputs, out, number=number: seen.update({number: out.detach().numpy()})
+        )
+    twin._bn0.register_forward_hook(lambda module, inputs, out: seen.update({"stem": out.detach().numpy()}))
+    with torch.no_grad():
+        twin(torch.rand(4, 3, 64, 64))
+    statistics = to_network(card("efficientnet-lite0"), efficientnet.convert(tensors_of(twin))).statistics
+    for layer, key in {"stem/add": "stem", "blocks/0/project": 0, "blocks/7/project": 7}.items():
+        mean, deviation = statistics[layer]
+        np.testing.assert_allclose(seen[key].mean((0, 2, 3)), mean, atol=1e-4)
+        np.testing.assert_allclose(seen[key].std((0, 2, 3)), deviation, rtol=0.1, atol=1e-3)
+
+
 def test_folding_names_every_layer_once():
     converted = efficientnet.convert(tensors_of(published_network("efficientnet-lite0")))
-    assert len(converted) == 2 * (1 + 16 + 15 + 16 + 1 + 1)  # stem, depthwise, expand, project, head, logits
-    assert all(re.fullmatch(r"(stem|head|logits|blocks/\d+/\w+)/(kernel|bias)", name) for name in converted)
+    statistics = {name for name in converted if name.startswith("statistics/")}
+    layers = set(converted) - statistics
+    assert len(layers) == 2 * (1 + 16 + 15 + 16 + 1 + 1)  # stem, depthwise, expand, project, head, logits
+    assert all(re.fullmatch(r"(stem|head|logits|blocks/\d+/\w+)/(kernel|bias)", name) for name in layers)
+    assert len(statistics) == 2 * (1 + 16)  # stem, project
     assert all(array.dtype == np.float32 for array in converted.values())
     assert len(imagenet_labels()) == converted["logits/bias"].size

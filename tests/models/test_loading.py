@@ -24,7 +24,7 @@ def test_the_embedded_weights_are_float32_by_layer():
 def test_the_others_are_fetched_through_the_cache(monkeypatch):
     asked = []
     monkeypatch.setattr(
-        weights, "load_cached", lambda *call: asked.append(call) or {"stem/bias": np.zeros(1)}
+        weights, "load_cached", lambda *call, form: asked.append(call) or {"stem/bias": np.zeros(1)}
     )
     assert list(fetch("efficientnet-lite1")) == ["stem/bias"]
     assert asked == [("efficientnet-lite1", card("efficientnet-lite1").source, convert)]
@@ -35,6 +35,25 @@ def test_an_unknown_network_is_refused():
         load("resnet")
     with pytest.raises(InvalidInput, match="'resnet'"):
         fetch("resnet")
+
+
+@pytest.mark.parametrize(
+    "tensors",
+    [
+        {"statistics/conv1/mean": np.zeros(64, np.float32)},
+        {
+            "statistics/conv1/mean": np.zeros(64, np.float32),
+            "statistics/conv1/deviation": np.ones(63, np.float32),
+        },
+        {
+            "statistics/conv1/mean": np.full(64, np.nan, np.float32),
+            "statistics/conv1/deviation": np.ones(64, np.float32),
+        },
+    ],
+)
+def test_damaged_statistics_are_refused(tensors):
+    with pytest.raises(BadFile, match="statistics of conv1"):
+        to_network(card("squeezenet"), {**fetch("squeezenet"), **tensors})
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ def test_a_file_cannot_name_anything_but_parts_of_recipes():
 
 def test_printing_reads_like_a_table():
     lines = str(recipes.LUCID).splitlines()
-    assert "steps              512" in lines and len(lines) == 13
+    assert "steps              512" in lines and len(lines) == 14
 
 
 @pytest.mark.parametrize("change", [{"steps": 0}, {"steps": -3}, {"size": 0}, {"size": -1}, {"steps": 1.5}])
