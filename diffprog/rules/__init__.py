@@ -12,15 +12,24 @@ from diffprog.rules.average import global_avg_pool as global_avg_pool
 from diffprog.rules.average import sum_pool as sum_pool
 from diffprog.rules.check import check_rule as check_rule
 from diffprog.rules.check import prove as prove
+from diffprog.rules.checks.proof import Check as Check
+from diffprog.rules.checks.proof import Proof as Proof
 from diffprog.rules.contrastive import info_nce as info_nce
 from diffprog.rules.contrastive import sigmoid_contrastive as sigmoid_contrastive
 from diffprog.rules.conv_transpose import conv_transpose as conv_transpose
 from diffprog.rules.convolution import conv_general_dilated as conv_general_dilated
 from diffprog.rules.cross_entropy import softmax_cross_entropy as softmax_cross_entropy
-from diffprog.rules.cross_entropy import softmax_cross_entropy_with_integer_labels as softmax_cross_entropy_with_integer_labels
+from diffprog.rules.cross_entropy import (
+    softmax_cross_entropy_with_integer_labels as softmax_cross_entropy_with_integer_labels,
+)
 from diffprog.rules.dot_general import dot_general as dot_general
 from diffprog.rules.embedding import embedding as embedding
 from diffprog.rules.frozen_norm import batch_norm_frozen as batch_norm_frozen
+from diffprog.rules.gradient import clip_gradient as clip_gradient
+from diffprog.rules.gradient import normalize_gradient as normalize_gradient
+from diffprog.rules.gradient import reverse_gradient as reverse_gradient
+from diffprog.rules.gradient import stop_gradient as stop_gradient
+from diffprog.rules.gradient import straight_through as straight_through
 from diffprog.rules.l2 import l2_normalize as l2_normalize
 from diffprog.rules.linear import linear as linear
 from diffprog.rules.losses import binary_cross_entropy as binary_cross_entropy
@@ -58,3 +67,9 @@ from diffprog.rules.smooth import tanh as tanh
 from diffprog.rules.softmax import log_softmax as log_softmax
 from diffprog.rules.softmax import logsumexp as logsumexp
 from diffprog.rules.softmax import softmax as softmax
+from diffprog.rules.structure import branch as branch
+from diffprog.rules.structure import broadcast as broadcast
+from diffprog.rules.structure import concatenate as concatenate
+from diffprog.rules.structure import merge as merge
+from diffprog.rules.structure import reshape as reshape
+from diffprog.rules.structure import shared as shared

@@ -61,7 +61,10 @@ class _Pushed:
 
 
 def operation(
-    name: str, forward: Callable[..., Any], *backward: Backward | None, extra: Callable[..., Any] | None = None
+    name: str,
+    forward: Callable[..., Any],
+    *backward: Backward | None,
+    extra: Callable[..., Any] | None = None,
 ) -> Callable[..., Any]:
     """Join a forward computation and its backward formulas to one differentiable function.
 

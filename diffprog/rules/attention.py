@@ -20,7 +20,7 @@ from jax import Array
 
 from diffprog.errors import InvalidInput
 from diffprog.rules.attention_chunks import attention
-from diffprog.rules.elementwise import floating
+from diffprog.rules.floating import floating
 from diffprog.rules.record import Case, Rule
 
 # Scores of one chunk: 16 MiB in float32, so that with their derivatives they stay small beside the caches and below

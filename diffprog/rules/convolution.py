@@ -28,7 +28,7 @@ from diffprog.rules import (
 )
 from diffprog.rules.bilinear import family
 from diffprog.rules.convolution_shape import Formulation, Shape, channels_last, convolution_shape
-from diffprog.rules.floating import check_floating
+from diffprog.rules.floating import floating
 
 
 def formulation(shape: Shape, kernel: tuple[int, ...]) -> Formulation:
@@ -108,7 +108,7 @@ def conv_general_dilated(
             lhs, rhs, window_strides, padding, lhs_dilation, rhs_dilation, dimension_numbers,
             feature_group_count, batch_group_count, precision, preferred_element_type, **rest,
         )  # fmt: skip
-    check_floating(lhs, rhs)
+    floating("conv_general_dilated", lhs=lhs, rhs=rhs)
     shape = convolution_shape(
         lhs.shape, rhs.shape, window_strides, padding, lhs_dilation, rhs_dilation, feature_group_count
     )

@@ -18,7 +18,7 @@ from jax import Array
 
 from diffprog.errors import InvalidInput
 from diffprog.rules.anatomy import Backward, operation
-from diffprog.rules.elementwise import floating
+from diffprog.rules.floating import floating
 from diffprog.rules.record import Case, Rule
 from diffprog.rules.softmax import exponentials
 from diffprog.rules.standardize import wider

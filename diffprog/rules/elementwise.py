@@ -45,34 +45,6 @@ def elementwise(
     return operation(name, forward, Backward(keep, scaled, scaled))
 
 
-def floating(where: str, **arrays: Any) -> None:
-    """Refuse what has no derivative here: integers, complex numbers, and arrays of different dtypes.
-
-    Raises:
-      InvalidInput: names the array, its dtype and the cast that helps. Python numbers take the arrays' dtype.
-    """
-    for name, x in arrays.items():
-        dtype = jnp.result_type(x)
-        if not jnp.issubdtype(dtype, jnp.floating):
-            raise InvalidInput(
-                f"{where} got {name} with dtype {dtype}",
-                "floating-point numbers: there is no derivative here with respect to others",
-                f"{name}.astype(jnp.float32)",
-            )
-    dtypes = {n: jnp.result_type(x) for n, x in arrays.items() if not _weak(x)}
-    if len(set(dtypes.values())) > 1:
-        listed = ", ".join(f"{name} {dtype}" for name, dtype in dtypes.items())
-        raise InvalidInput(
-            f"{where} got arrays of different dtypes: {listed}",
-            "one dtype, so that no precision is lost or spent unseen",
-            f"{list(dtypes)[1]}.astype({next(iter(dtypes))}.dtype)",
-        )
-
-
-def _weak(x: Any) -> bool:
-    return isinstance(x, int | float) or bool(getattr(x, "weak_type", False))
-
-
 def number(where: str, name: str, value: Any) -> float:
     """A setting that is one Python number, and so part of the program and not of its data."""
     if isinstance(value, bool) or not isinstance(value, int | float):

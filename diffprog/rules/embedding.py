@@ -17,7 +17,7 @@ from jax import Array
 
 from diffprog.errors import InvalidInput
 from diffprog.rules.anatomy import Backward, operation
-from diffprog.rules.floating import check_floating
+from diffprog.rules.floating import floating
 from diffprog.rules.record import Case, Rule
 
 
@@ -63,7 +63,7 @@ def embedding(table: Array, indices: Array) -> Array:
             "a table of at least one row, and indices that are whole numbers",
             "indices.astype(int)",
         )
-    check_floating(table)
+    floating("embedding", table=table)
     return _embedding(table, indices, rows=table.shape[0])
 
 

@@ -1,24 +1,40 @@
-"""Dtypes, as the rules of linear operations treat them: one real floating dtype, and wide sums."""
+"""Dtypes, as all rules treat them: one real floating dtype, and wide sums."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import jax.numpy as jnp
-from jax import Array
 
 from diffprog.errors import InvalidInput
 
 
-def check_floating(*arrays: Array) -> None:
-    """Refuse integers, complex numbers and mixed dtypes, for which the rules are not written."""
-    dtypes = [array.dtype for array in arrays]
-    if len(set(dtypes)) > 1 or not jnp.issubdtype(dtypes[0], jnp.floating):
+def floating(where: str, **arrays: Any) -> None:
+    """Refuse what has no derivative here: integers, complex numbers, and arrays of different dtypes.
+
+    Raises:
+      InvalidInput: names the array, its dtype and the cast that helps. Python numbers take the arrays' dtype.
+    """
+    for name, x in arrays.items():
+        dtype = jnp.result_type(x)
+        if not jnp.issubdtype(dtype, jnp.floating):
+            raise InvalidInput(
+                f"{where} got {name} with dtype {dtype}",
+                "floating-point numbers: there is no derivative here with respect to others",
+                f"{name}.astype(jnp.float32)",
+            )
+    dtypes = {n: jnp.result_type(x) for n, x in arrays.items() if not _weak(x)}
+    if len(set(dtypes.values())) > 1:
+        listed = ", ".join(f"{name} {dtype}" for name, dtype in dtypes.items())
         raise InvalidInput(
-            "arrays of " + " and ".join(str(dtype) for dtype in dtypes),
-            "one real floating dtype for all, so that gradients exist and have it too",
-            "x.astype(W.dtype)",
+            f"{where} got arrays of different dtypes: {listed}",
+            "one dtype, so that no precision is lost or spent unseen",
+            f"{list(dtypes)[1]}.astype({next(iter(dtypes))}.dtype)",
         )
+
+
+def _weak(x: Any) -> bool:
+    return isinstance(x, int | float) or bool(getattr(x, "weak_type", False))
 
 
 def summed_in(dtype: Any) -> Any:

@@ -17,7 +17,7 @@ from jax import Array
 from diffprog.errors import InvalidInput
 from diffprog.rules.anatomy import Backward, operation
 from diffprog.rules.dot_general import dot_general, normal
-from diffprog.rules.floating import check_floating
+from diffprog.rules.floating import floating
 from diffprog.rules.record import Case, Rule
 
 
@@ -77,7 +77,7 @@ def _check_linear(x: Array, W: Array, b: Array | None) -> None:
             "[..., n], [n, m] and [m]: x holds row vectors that multiply W from the left",
             "W.T if it was stored as [m, n]",
         )
-    check_floating(*arrays)
+    floating("linear", **dict(zip(("x", "W", "b"), arrays, strict=False)))
 
 
 def _plain_linear(x: Array, W: Array, b: Array | None = None) -> Array:

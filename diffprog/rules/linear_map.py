@@ -53,7 +53,13 @@ def linear_map(forward: LinearIn, transpose: LinearIn, saved: Any, x: Any, out: 
     leaves, in_tree = jax.tree.flatten(x)
     shapes, out_tree = jax.tree.flatten(jax.eval_shape(forward, saved, x) if out is None else out)
     spec = _Spec(
-        forward, transpose, saved_tree, in_tree, out_tree, tuple(map(_shaped, leaves)), tuple(map(_shaped, shapes))
+        forward,
+        transpose,
+        saved_tree,
+        in_tree,
+        out_tree,
+        tuple(map(_shaped, leaves)),
+        tuple(map(_shaped, shapes)),
     )
     return jax.tree.unflatten(out_tree, linear_map_p.bind(*kept, *leaves, spec=spec))
 

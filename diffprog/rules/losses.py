@@ -17,7 +17,8 @@ from jax import Array
 
 from diffprog.errors import InvalidInput
 from diffprog.rules.anatomy import Backward, operation
-from diffprog.rules.elementwise import floating, number
+from diffprog.rules.elementwise import number
+from diffprog.rules.floating import floating
 from diffprog.rules.record import Case, Rule
 
 Axis = int | tuple[int, ...] | None

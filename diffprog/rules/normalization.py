@@ -19,7 +19,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from diffprog.errors import InvalidInput
-from diffprog.rules.elementwise import floating
+from diffprog.rules.floating import floating
 from diffprog.rules.standardize import standardize, statistics
 
 

@@ -16,7 +16,8 @@ from jax import Array
 
 from diffprog.errors import InvalidInput
 from diffprog.rules.anatomy import Backward, operation
-from diffprog.rules.elementwise import draws, elementwise, floating, number
+from diffprog.rules.elementwise import draws, elementwise, number
+from diffprog.rules.floating import floating
 from diffprog.rules.record import Case, Rule
 
 

@@ -14,7 +14,8 @@ import jax.numpy as jnp
 from jax import Array
 
 from diffprog.rules.anatomy import Backward, operation
-from diffprog.rules.elementwise import draws, elementwise, floating
+from diffprog.rules.elementwise import draws, elementwise
+from diffprog.rules.floating import floating
 from diffprog.rules.record import Case, Rule
 
 # ---- exp: phi' = x_out. log: phi' = 1 / x_in. square: phi' = 2 x_in ----------------------------------------

@@ -16,7 +16,7 @@ from jax import Array
 
 from diffprog.errors import InvalidInput
 from diffprog.rules.anatomy import Backward, operation
-from diffprog.rules.elementwise import floating
+from diffprog.rules.floating import floating
 from diffprog.rules.l2 import check_axis, check_epsilon, inverse_length
 from diffprog.rules.record import Case, Rule
 

@@ -14,7 +14,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from diffprog.rules.elementwise import draws, elementwise, floating
+from diffprog.rules.elementwise import draws, elementwise
+from diffprog.rules.floating import floating
 from diffprog.rules.record import Case, Rule
 
 

@@ -19,7 +19,7 @@ from jax import Array, lax
 
 from diffprog.errors import InvalidInput
 from diffprog.rules.anatomy import Backward, operation
-from diffprog.rules.elementwise import floating
+from diffprog.rules.floating import floating
 from diffprog.rules.record import Case, Rule
 
 Axis = int | tuple[int, ...]

@@ -19,6 +19,7 @@ import numpy as np
 from jax import Array
 
 from diffprog.errors import InvalidInput
+from diffprog.rules import normalize_gradient
 from diffprog.rules.resample import affine
 
 Shape = tuple[int, int]
@@ -179,19 +180,7 @@ class NormalizeGradient:
 
     def __call__(self, image: Array, key: Array) -> Array:
         """The same picture."""
-        return _unit_gradient(image)
-
-
-@jax.custom_vjp
-def _unit_gradient(image: Array) -> Array:
-    return image
-
-
-def _unit_gradient_backward(_: None, g_out: Array) -> tuple[Array]:
-    return (g_out / (jnp.linalg.norm(g_out) + 1e-20),)
-
-
-_unit_gradient.defvjp(lambda image: (image, None), _unit_gradient_backward)
+        return normalize_gradient(image)
 
 
 @dataclass(frozen=True)

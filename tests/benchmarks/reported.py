@@ -27,7 +27,13 @@ def depthwise_layer() -> None:
     calls: dict[str, Call] = {}
     for name, operation in (("before", lax.conv_general_dilated), ("after", rules.conv_general_dilated)):
         layer = nnx.Conv(
-            256, 256, (3, 3), padding=1, feature_group_count=256, rngs=nnx.Rngs(0), conv_general_dilated=operation
+            256,
+            256,
+            (3, 3),
+            padding=1,
+            feature_group_count=256,
+            rngs=nnx.Rngs(0),
+            conv_general_dilated=operation,
         )
         forward = nnx.jit(layer)
         calls[name] = lambda forward=forward: forward(x)

@@ -25,7 +25,9 @@ def network(name: str, weights: Weights) -> Callable[[Any], Any]:
 
 def input_gradient(net: Callable[[Any], Any], images: np.ndarray, unit: int) -> Callable[[], Any]:
     """A call that computes the gradient of one logit by the pictures."""
-    x = torch.from_numpy(images.copy()).permute(0, 3, 1, 2)  # NHWC in memory, which is PyTorch's channels last
+    x = torch.from_numpy(images.copy()).permute(
+        0, 3, 1, 2
+    )  # NHWC in memory, which is PyTorch's channels last
     x = x.contiguous(memory_format=torch.channels_last).requires_grad_()
 
     def call() -> Any:

@@ -157,7 +157,9 @@ def test_an_unknown_rule_is_refused_with_the_nearest(run: Run) -> None:
 
 def test_version_and_help(run: Run) -> None:
     assert run("--version").stdout == f"diffprog {diffprog.__version__}\n"
-    assert all(name in run("--help").stdout for name in ("visualize", "redraw", "models", "layers", "fetch", "rules"))
+    assert all(
+        name in run("--help").stdout for name in ("visualize", "redraw", "models", "layers", "fetch", "rules")
+    )
 
 
 def program(*arguments: str, cache: Path) -> subprocess.CompletedProcess[str]:
