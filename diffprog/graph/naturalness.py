@@ -71,8 +71,8 @@ def naturalness(statistics: Statistics) -> Objective:
     Example:
       >>> import jax.numpy as jnp, numpy as np
       >>> score = naturalness({"conv": (np.zeros(1, np.float32), np.ones(1, np.float32))})
-      >>> score({"conv": jnp.array([[[-1.0], [1.0]]])})
-      Array(0., dtype=float32)
+      >>> score({"conv": jnp.array([[[-1.0], [1.0]]])}) > -1e-6
+      Array(True, dtype=bool)
     """
     if not statistics:
         raise InvalidInput(

@@ -1,7 +1,8 @@
 """What one node does forward and backward: hand-written vector-Jacobian products, proven and fast.
 
-Every function is a drop-in for JAX's or Flax's of the same name; `operation` makes rules of your own, `check_rule`
-proves them, `book.BOOK` has the record of every rule here.
+Convolutions, products, pooling and most activations take the arguments of JAX's or Flax's function of the same name;
+where another's differ, or its convention at a kink, its docstring says so. `operation` makes rules of your own,
+`check_rule` proves them, `book.BOOK` has the record of every rule here.
 """
 
 from diffprog.rules.anatomy import Backward as Backward

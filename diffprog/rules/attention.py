@@ -54,7 +54,8 @@ def dot_product_attention(
       [..., T, N, H]. Scores and sums are in at least float32.
 
     Raises:
-      InvalidInput: shapes that do not fit, a mask that is not boolean, arrays not of one floating dtype, no elements.
+      InvalidInput: shapes that do not fit, a mask that is not boolean, arrays not of one floating dtype, no elements,
+        a chunk of no keys.
 
     Example:
       >>> import jax.numpy as jnp
@@ -64,6 +65,8 @@ def dot_product_attention(
       Array([1., 2.], dtype=float32)
     """
     _check(q, k, v, mask)
+    if chunk is not None and chunk < 1:
+        raise InvalidInput(f"chunk={chunk}", "at least one key at a time", "chunk=None, which chooses")
     *batch, queries, heads, features = q.shape
     k, v = (_four(jnp.repeat(x, heads // x.shape[-2], -2)) for x in (k, v))
     mask = None if mask is None else mask.reshape((1,) * (len(batch) + 3 - mask.ndim) + mask.shape)

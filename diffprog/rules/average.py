@@ -152,7 +152,7 @@ def avg_pool(
         return total / math.prod(window_shape)
     space = jnp.shape(x)[-1 - len(window_shape) : -1]
     with jax.ensure_compile_time_eval():
-        seen = sum_pool(jnp.ones((*space, 1), x.dtype), window_shape, strides, padding)
+        seen = sum_pool(jnp.ones((*space, 1), total.dtype), window_shape, strides, padding)
     return total / seen
 
 

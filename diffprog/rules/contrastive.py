@@ -36,18 +36,20 @@ def _info_nce_value(a: Array, b: Array, scale: Array) -> tuple[Array, Array]:
     scores = _scores(a, b, scale)
     size = a.shape[0]
     sides = [exponentials(scores, axis) for axis in (1, 0)]
-    totals = sum(jnp.sum(jnp.log(total) + top) for _, total, top in sides)
+    own = jnp.diagonal(scores)
+    # In this order two large scores are subtracted before the small logarithm is added, which they would swallow.
+    losses = sum(jnp.sum(jnp.log(total.ravel()) + (top.ravel() - own)) for _, total, top in sides)
     both = sum(powers / total for powers, total, _ in sides)
-    loss = (totals - 2 * jnp.trace(scores)) / (2 * size)
+    loss = losses / (2 * size)
     return loss.astype(a.dtype), (both - 2 * jnp.eye(size, dtype=scores.dtype)) / (2 * size)
 
 
 def _sigmoid_value(a: Array, b: Array, scale: Array, bias: Array) -> tuple[Array, Array]:
     scores = _scores(a, b, scale) + bias.astype(wider(a))
     size = a.shape[0]
-    # -log sigmoid(-l) is softplus(l), and softplus(-l) = softplus(l) - l on the diagonal.
-    loss = (jnp.sum(jax.nn.softplus(scores)) - jnp.trace(scores)) / size
-    return loss.astype(a.dtype), (jax.nn.sigmoid(scores) - jnp.eye(size, dtype=scores.dtype)) / size
+    own = jnp.eye(size, dtype=bool)
+    loss = jnp.sum(jax.nn.softplus(jnp.where(own, -scores, scores))) / size  # -log sigmoid(l) is softplus(-l)
+    return loss.astype(a.dtype), (jax.nn.sigmoid(scores) - own.astype(scores.dtype)) / size
 
 
 # ---- to a, b, s and the bias, from G -----------------------------------------------------------------------

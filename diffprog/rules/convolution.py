@@ -102,8 +102,8 @@ def conv_general_dilated(
       >>> conv_general_dilated(x, W, (1,), "VALID", dimension_numbers=("NWC", "WIO", "NWC")).ravel()
       Array([1., 3., 5.], dtype=float32)
     """
-    special = batch_group_count != 1 or precision is not None or preferred_element_type or given(rest)
-    if special or not is_channels_last(lhs, rhs, dimension_numbers):
+    asked = {"precision": precision, "preferred_element_type": preferred_element_type, **rest}
+    if batch_group_count != 1 or given(asked) or not is_channels_last(lhs, rhs, dimension_numbers):
         return lax.conv_general_dilated(
             lhs, rhs, window_strides, padding, lhs_dilation, rhs_dilation, dimension_numbers,
             feature_group_count, batch_group_count, precision, preferred_element_type, **rest,

@@ -25,11 +25,13 @@ def floating(where: str, **arrays: Any) -> None:
             )
     dtypes = {n: jnp.result_type(x) for n, x in arrays.items() if not _weak(x)}
     if len(set(dtypes.values())) > 1:
+        first = next(iter(dtypes))
+        other = next(name for name in dtypes if dtypes[name] != dtypes[first])
         listed = ", ".join(f"{name} {dtype}" for name, dtype in dtypes.items())
         raise InvalidInput(
             f"{where} got arrays of different dtypes: {listed}",
             "one dtype, so that no precision is lost or spent unseen",
-            f"{list(dtypes)[1]}.astype({next(iter(dtypes))}.dtype)",
+            f"{other}.astype({first}.dtype)",
         )
 
 

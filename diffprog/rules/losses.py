@@ -134,7 +134,8 @@ def huber(y: Array, t: Array, delta: float = 1.0, axis: Axis = None) -> Array:
     return jnp.squeeze(_huber(jnp.asarray(y), jnp.asarray(t), axis=axes, delta=delta), axes)
 
 
-# ---- binary cross-entropy: J = max(x, 0) - x t + log(1 + e^-|x|), without overflow -------------------------
+# ---- binary cross-entropy: J = (max(x, 0) - x t) + log(1 + e^-|x|), without overflow -----------------------
+# In this order: where the label is met, what is large cancels before the small logarithm is added to it.
 
 
 def _error(saved: tuple[Array, Array], g: Array) -> Array:
@@ -148,7 +149,7 @@ def _against(x: Array, g: Array) -> Array:
 
 _binary = operation(
     "binary_cross_entropy",
-    lambda x, t: jax.nn.softplus(x) - x * t,
+    lambda x, t: (jnp.maximum(x, 0) - x * t) + jnp.log1p(jnp.exp(-jnp.abs(x))),
     Backward(lambda inputs, *_: inputs, _error, _error),
     Backward(lambda inputs, *_: inputs[0], _against, _against),
 )

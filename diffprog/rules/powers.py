@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from diffprog.rules.anatomy import Backward, operation
-from diffprog.rules.elementwise import draws, elementwise
+from diffprog.rules.elementwise import draws, elementwise, number
 from diffprog.rules.floating import floating
 from diffprog.rules.record import Case, Rule
 
@@ -142,7 +142,7 @@ def power(x: Array, exponent: Array | float) -> Array:
     """
     if isinstance(exponent, int | float):
         floating("power", x=x)
-        return _power_by_number(jnp.asarray(x), p=exponent)
+        return _power_by_number(jnp.asarray(x), p=number("power", "exponent", exponent))
     floating("power", x=x, exponent=exponent)
     base, exponent = jnp.broadcast_arrays(x, exponent)
     return _power(base, exponent)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from functools import lru_cache, reduce
+from functools import cache, reduce
 from operator import add
 from typing import Any
 
@@ -65,7 +65,7 @@ def _copied(leaf: Any, ways: int) -> tuple[Any, ...]:
     return tuple(linear_map(_copies(ways), _total, (), leaf))
 
 
-@lru_cache
+@cache
 def _copies(ways: int) -> LinearIn:
     return lambda _, x: (x,) * ways
 
@@ -165,12 +165,12 @@ def concatenate(arrays: Sequence[Array], axis: int = 0) -> Array:
     return linear_map(_joined(axis), _parted(axis, ends), (), tuple(arrays))
 
 
-@lru_cache
+@cache
 def _joined(axis: int) -> LinearIn:
     return lambda _, xs: lax.concatenate(xs, axis)
 
 
-@lru_cache
+@cache
 def _parted(axis: int, ends: tuple[int, ...]) -> LinearIn:
     return lambda _, g_out: tuple(jnp.split(g_out, ends, axis))
 
