@@ -38,9 +38,9 @@ def _info_nce_value(a: Array, b: Array, scale: Array) -> tuple[Array, Array]:
     sides = [exponentials(scores, axis) for axis in (1, 0)]
     own = jnp.diagonal(scores)
     # In this order two large scores are subtracted before the small logarithm is added, which they would swallow.
-    losses = sum(jnp.sum(jnp.log(total.ravel()) + (top.ravel() - own)) for _, total, top in sides)
+    losses = [jnp.sum(jnp.log(total.ravel()) + (top.ravel() - own)) for _, total, top in sides]
     both = sum(powers / total for powers, total, _ in sides)
-    loss = losses / (2 * size)
+    loss = (losses[0] + losses[1]) / (2 * size)
     return loss.astype(a.dtype), (both - 2 * jnp.eye(size, dtype=scores.dtype)) / (2 * size)
 
 

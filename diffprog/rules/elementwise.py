@@ -53,7 +53,8 @@ def number(where: str, name: str, value: Any) -> float:
             "a Python number: it is compiled into the program and has no gradient",
             f"float({name}), outside of jit",
         )
-    return value if type(value) is int else float(value)  # NumPy's float64 is a float, and would widen the array
+    # NumPy's float64 is a float too, and would widen the array.
+    return value if type(value) is int else float(value)
 
 
 def draws(*kinks: float, positive: bool = False, spread: float = 4.0) -> Callable[[Array, Any], tuple[Array]]:
