@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
 
-from diffprog.rules.linear_map import linear_map
+from diffprog.rules.linear_map import like, linear_map
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def operation(
                 continue
             saved = rule.save(inputs, x_out, beside, **settings)
             pull = _Bound(rule.pull, static)
-            out = jax.ShapeDtypeStruct(jnp.shape(x_out), jnp.result_type(x_out))
+            out = like(x_out)
             push = _Bound(rule.push, static) if rule.push else _Pushed(pull, out)
             change = linear_map(push, pull, saved, x_dot, out)
             total = change if total is None else total + change

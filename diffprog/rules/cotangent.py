@@ -21,6 +21,8 @@ import jax.numpy as jnp
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
+from diffprog.rules.linear_map import alike
+
 Change = Callable[..., Any]  # (g_out, *settings) -> g_in, of the same structure and shapes
 
 
@@ -43,7 +45,7 @@ def with_cotangent(change: Change, x: Any, *settings: Any) -> Any:
     """
     leaves, tree = jax.tree.flatten(x)
     settings = tuple(jax.lax.stop_gradient(jnp.asarray(setting)) for setting in settings)
-    out = cotangent_p.bind(*settings, *leaves, change=_OfLeaves(change, tree), kept=len(settings))
+    out = cotangent_p.bind(*alike([*settings, *leaves]), change=_OfLeaves(change, tree), kept=len(settings))
     return jax.tree.unflatten(tree, out)
 
 
@@ -78,7 +80,7 @@ def _identity(*operands: Any, change: Any, kept: int) -> list[Any]:
 
 
 def _abstract(*operands: Any, change: Any, kept: int) -> list[Any]:
-    return [jax.core.ShapedArray(x.shape, x.dtype) for x in operands[kept:]]
+    return [x.strip_weak_type() for x in operands[kept:]]
 
 
 def _jvp(primals: Any, tangents: Any, *, change: Any, kept: int) -> tuple[list[Any], list[Any]]:

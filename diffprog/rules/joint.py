@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
 
-from diffprog.rules.linear_map import linear_map
+from diffprog.rules.linear_map import like, linear_map
 
 
 @dataclass(frozen=True)
@@ -88,8 +88,10 @@ def joint_operation(
         some = _Some(pull, push, moving, static)
         dots = [d for d, moves in zip(tangents, moving, strict=False) if moves]
         saved = save(inputs, x_out, extra, **dict(static))
-        out = jax.ShapeDtypeStruct(x_out.shape, x_out.dtype)
-        return x_out, linear_map(_Method(some, "from_inputs"), _Method(some, "to_inputs"), saved, dots, out)
+        change = linear_map(
+            _Method(some, "from_inputs"), _Method(some, "to_inputs"), saved, dots, like(x_out)
+        )
+        return x_out, change
 
     ruled.defjvp(jvp, symbolic_zeros=True)
 

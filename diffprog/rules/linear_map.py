@@ -47,11 +47,12 @@ def linear_map(forward: LinearIn, transpose: LinearIn, saved: Any, x: Any, out: 
       >>> double = lambda saved, x: saved * x
       >>> f = lambda x: linear_map(double, double, jnp.float32(2.0), x)
       >>> jax.grad(f)(3.0), jax.jvp(f, (3.0,), (1.0,))[1]
-      (Array(2., dtype=float32, weak_type=True), Array(2., dtype=float32, weak_type=True))
+      (Array(2., dtype=float32), Array(2., dtype=float32))
     """
     kept, saved_tree = jax.tree.flatten(saved)
     leaves, in_tree = jax.tree.flatten(x)
     shapes, out_tree = jax.tree.flatten(jax.eval_shape(forward, saved, x) if out is None else out)
+    operands = alike([*kept, *leaves], shapes)
     spec = _Spec(
         forward,
         transpose,
@@ -61,7 +62,38 @@ def linear_map(forward: LinearIn, transpose: LinearIn, saved: Any, x: Any, out: 
         tuple(map(_shaped, leaves)),
         tuple(map(_shaped, shapes)),
     )
-    return jax.tree.unflatten(out_tree, linear_map_p.bind(*kept, *leaves, spec=spec))
+    return jax.tree.unflatten(out_tree, linear_map_p.bind(*operands, spec=spec))
+
+
+def like(x: Any) -> jax.ShapeDtypeStruct:
+    """Shape, dtype and place of an array, for `out`."""
+    aval = jax.typeof(x)
+    sharding = aval.sharding if _is_placed(aval) else None
+    return jax.ShapeDtypeStruct(
+        aval.shape, aval.dtype, sharding=sharding, manual_axis_type=aval.manual_axis_type
+    )
+
+
+def alike(operands: list[Any], others: Iterable[Any] = ()) -> list[Any]:
+    """Inside `shard_map`: all operands vary over the same axes. The transpose of this cast is the sum over devices."""
+    axes: frozenset[Any] = frozenset().union(*map(_varying, (*operands, *others)))
+
+    def cast(v: Any) -> Any:
+        missing = tuple(sorted(axes - _varying(v), key=str))
+        return jax.lax.pcast(v, missing, to="varying") if missing else v
+
+    return [cast(v) for v in operands]
+
+
+def _is_placed(aval: Any) -> bool:
+    """Whether its type says where it lies: inside `shard_map`, or on a mesh with explicit axes."""
+    return bool(aval.manual_axis_type.varying or any(aval.sharding.spec))
+
+
+def _varying(v: Any) -> frozenset[Any]:
+    """The axes of a `shard_map` over which v differs from device to device."""
+    place = (v if isinstance(v, jax.ShapeDtypeStruct) else jax.typeof(v)).manual_axis_type
+    return frozenset() if place is None else place.varying
 
 
 Shaped = tuple[tuple[int, ...], Any]
@@ -143,6 +175,9 @@ def _evaluate(*operands: Any, spec: _Spec) -> list[Any]:
 
 
 def _abstract(*operands: Any, spec: _Spec) -> list[Any]:
+    if any(map(_is_placed, operands)):
+        # Only the formula knows where its results lie.
+        return list(jax.make_jaxpr(spec)(*operands).out_avals)
     return [jax.core.ShapedArray(shape, dtype) for shape, dtype in spec.outs]
 
 
