@@ -60,7 +60,8 @@ def _input_gradient(g: Array, W: Array, shape: Shape) -> Array:
 
 
 def _summed_multiples(g: Array, channels: int) -> Array:
-    return g if g.shape[-1] == channels else g.reshape(*g.shape[:-1], channels, -1).sum(-1)
+    multiplier = g.shape[-1] // channels
+    return g if multiplier == 1 else g.reshape(*g.shape[:-1], channels, multiplier).sum(-1)
 
 
 def _weight_gradient(x: Array, g: Array, shape: Shape) -> Array:

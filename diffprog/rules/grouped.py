@@ -94,13 +94,13 @@ def _shifted_sum(x: Array, W: Array, shape: Shape) -> Array:
     kernels = jnp.swapaxes(W.reshape(*W.shape[:-1], shape.groups, -1), -1, -2)  # (*taps, C, D, groups)
     wide = summed_in(x.dtype)
     x_out = _summed(pictures.astype(wide), kernels.astype(wide), shape).astype(x.dtype)
-    return jnp.swapaxes(x_out, -1, -2).reshape(*x_out.shape[:-2], -1)
+    return jnp.swapaxes(x_out, -1, -2).reshape(*x_out.shape[:-2], W.shape[-1])
 
 
 @partial(boundary, static=(1,))
 def _groups_last(x: Array, groups: int) -> Array:
     """[..., groups C] -> [..., C, groups], written to memory once and not anew for every tap."""
-    return jnp.swapaxes(x.reshape(*x.shape[:-1], groups, -1), -1, -2)
+    return jnp.swapaxes(x.reshape(*x.shape[:-1], groups, x.shape[-1] // groups), -1, -2)
 
 
 @partial(boundary, static=(2,))

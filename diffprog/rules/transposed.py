@@ -52,7 +52,7 @@ def _forward(x: Array, W: Array, shape: Shape) -> Array:
         x, W, (((x.ndim - 1,), (W.ndim - 2,)), ((), ())), preferred_element_type=wide
     )
     channels = W.shape[-1]
-    padded = pad_outputs(products.reshape(*x.shape[:-1], -1), axes, 0)
+    padded = pad_outputs(products.reshape(*x.shape[:-1], W.size // x.shape[-1]), axes, 0)
     zeros = jnp.zeros((x.shape[0], *(axis.rows for axis in axes), channels), wide)
     parts = []
     for pairs in phases(axes):

@@ -173,3 +173,26 @@ def test_forward_mode_and_second_order_are_by_hand(x64):
 
     for got, want in zip(twice(rule), twice(plain), strict=True):
         assert abs(got - want).max() < 1e-11 * abs(want).max()  # float64 sums of some hundred terms
+
+
+@pytest.mark.parametrize(
+    ("kernel", "changes"),
+    [
+        ((3, 3, 4, 2), {}),
+        ((1, 1, 4, 2), {}),
+        ((3, 3, 1, 8), {"feature_group_count": 4}),
+        ((3, 3, 2, 4), {"feature_group_count": 2}),
+        ((3, 3, 4, 2), {"lhs_dilation": (2, 2)}),
+        ((3, 3, 1, 4), {"lhs_dilation": (2, 2), "feature_group_count": 4}),
+    ],
+)
+def test_a_batch_of_no_pictures_has_gradients(kernel, changes):
+    x, W = jnp.ones((0, 5, 5, 4)), jnp.ones(kernel)
+    padding = [(k // 2, k // 2) for k in kernel[:2]]
+    numbers = ("NHWC", "HWIO", "NHWC")
+
+    def total(x, W):
+        return rules.conv_general_dilated(x, W, (1, 1), padding, dimension_numbers=numbers, **changes).sum()
+
+    g_in, g_W = jax.grad(total, (0, 1))(x, W)
+    assert g_in.shape == x.shape and not g_W.any() and g_W.shape == kernel
