@@ -2,7 +2,7 @@
 
 Nothing here happens at import: a library does not change its caller's process. `tune()` does, when asked; the
 command line asks. All of it must come before the first computation, and what came too late, or does not exist on
-this system, is said and left. `python -m tests.benchmarks.machine` measures every worth on your machine.
+this system, is said and left. `python -m tests.benchmarks.networks` runs whole networks with and without.
 
 What needs no setting is built into the rules: temporary memory below 32 MiB, walls that fusion does not cross
 (`rules/boundary.py`), backward convolutions that are fast inside `lax.scan`.
