@@ -65,8 +65,7 @@ def in_steps(axes: Sequence[Axis]) -> list[tuple[Axis, ...]]:
     Window by window costs the product of the sizes, axis by axis their sum and an array in between: measured on two
     CPU cores, the sum wins from 5x5 on.
     """
-    # A lone window can have any stride; with its own size it counts as side by side.
-    axes = tuple(axis._replace(stride=axis.size) if axis.outputs == 1 else axis for axis in axes)
+    axes = tuple(map(_lone, axes))
     if math.prod(axis.size for axis in axes) <= TAPS_AT_ONCE:
         return [axes]
     steps = []
@@ -75,6 +74,12 @@ def in_steps(axes: Sequence[Axis]) -> list[tuple[Axis, ...]]:
         after = [Axis(axis.outputs, 1, 1, 0, 0) for axis in axes[number + 1 :]]
         steps.append((*before, axes[number], *after))
     return steps
+
+
+def _lone(axis: Axis) -> Axis:
+    """A lone window can have any stride that leaves it alone; with its own size it counts as side by side."""
+    tight = axis._replace(stride=axis.size)
+    return tight if axis.outputs == tight.outputs == 1 else axis
 
 
 def _pairs(padding: Padding, axes: int) -> Padding:

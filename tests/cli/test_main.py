@@ -152,7 +152,7 @@ def test_rules_prints_one_rule_in_full(run: Run) -> None:
 
 def test_an_unknown_rule_is_refused_with_the_nearest(run: Run) -> None:
     result = run("rules", "max_pol")
-    assert result.exit_code == 1 and "max pooling" in result.stderr
+    assert result.exit_code == 2 and "max pooling" in result.stderr
 
 
 def test_version_and_help(run: Run) -> None:

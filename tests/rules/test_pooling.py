@@ -138,3 +138,11 @@ def test_values_and_gradients_keep_the_dtype(dtype):
     x = jnp.arange(16, dtype=dtype).reshape(1, 4, 4, 1)
     value, pull = jax.vjp(lambda x: rules.max_pool(x, (3, 3), (1, 1), "SAME"), x)
     assert value.dtype == pull(value)[0].dtype == dtype
+
+
+@pytest.mark.parametrize("pool", [rules.max_pool, rules.avg_pool])
+def test_a_lone_window_smaller_than_its_stride_stays_alone(pool):
+    x = jnp.arange(24.0).reshape(2, 2, 2, 3)
+    value, pull = jax.vjp(lambda x: pool(x, (1, 1), (1, 2), "SAME"), x)
+    np.testing.assert_array_equal(value, x[:, :, :1])
+    np.testing.assert_array_equal(pull(value)[0][:, :, 1], 0)
