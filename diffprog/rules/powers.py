@@ -112,16 +112,16 @@ def _to_base(saved: tuple[Array, Array], g: Array) -> Array:
 
 
 def _to_exponent(saved: tuple[Array, Array], g: Array) -> Array:
-    x, x_out = saved
+    x, p = saved
     zero = x == 0
-    return g * jnp.where(zero, 0, x_out * jnp.log(jnp.where(zero, 1, x)))
+    return g * jnp.where(zero, 0, jnp.power(x, p) * jnp.log(jnp.where(zero, 1, x)))
 
 
 _power = operation(
     "power",
     lambda x, p: jnp.power(x, p),
     Backward(lambda inputs, *_: inputs, pull=_to_base, push=_to_base),
-    Backward(lambda inputs, x_out, _: (inputs[0], x_out), pull=_to_exponent, push=_to_exponent),
+    Backward(lambda inputs, *_: inputs, pull=_to_exponent, push=_to_exponent),
 )
 
 
@@ -223,7 +223,7 @@ RULES = (
         reference=_plain_power,
         forward=r"x_{out} = x_{in}^p",
         backward=r"g_{in} = g_{out}\,p\,x_{in}^{p-1},\quad g_p = g_{out}\,x_{out} \log x_{in}",
-        saved="the input and p for g_in; the input and the output for g_p",
+        saved="the input and p, for both; keeping the output too would spare a power and cost an array",
         kinks="g_p = 0 at x_in = 0, the limit for p > 0; g_in = 0 where p = 0",
         source="the derivatives of a power",
         differentiable=(0, 1),
