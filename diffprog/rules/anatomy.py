@@ -81,8 +81,9 @@ def operation(
     Example:
       >>> import jax, jax.numpy as jnp
       >>> square = operation("square", lambda x: x * x, Backward(lambda i, *_: i[0], lambda x, g_out: 2 * x * g_out))
-      >>> jax.grad(square)(3.0), jax.jvp(square, (3.0,), (1.0,))[1]
-      (Array(6., dtype=float32, weak_type=True), Array(6., dtype=float32, weak_type=True))
+      >>> x = jnp.float32(3.0)
+      >>> jax.grad(square)(x), jax.jvp(square, (x,), (jnp.ones_like(x),))[1]
+      (Array(6., dtype=float32), Array(6., dtype=float32))
     """
 
     def call(static: tuple[tuple[str, Any], ...], *inputs: Any) -> Any:
