@@ -308,7 +308,8 @@ def booked() -> Iterator[Row]:
         "binary cross-entropy": (draw(*rows), jax.nn.sigmoid(draw(*rows, seed=1))),
         "softmax cross-entropy, labels": (draw(*rows), labels),
         "softmax cross-entropy, distributions": (draw(*rows), jax.nn.softmax(draw(*rows, seed=1))),
-        "cosine similarity": pairs, "InfoNCE": pairs, "sigmoid contrastive": pairs,
+        "cosine similarity": pairs, "InfoNCE": (*pairs, jnp.float32(5.0)),
+        "sigmoid contrastive": (*pairs, jnp.float32(5.0), jnp.float32(-1.0)),
     }  # fmt: skip
     settings: dict[str, dict[str, Any]] = {"clip": {"low": -1.0, "high": 1.0}}
     for name, args in arguments.items():
