@@ -82,7 +82,11 @@ class Naming(NamedTuple):
 
 
 def give_names(
-    events: Sequence[Event], values: Sequence[Value], outputs: Sequence[int], dependent: frozenset[int]
+    events: Sequence[Event],
+    values: Sequence[Value],
+    outputs: Sequence[int],
+    dependent: frozenset[int],
+    reserved: Sequence[str] = (),
 ) -> Naming:
     """Name every value of a program.
 
@@ -91,9 +95,10 @@ def give_names(
         values: shape and dtype of every value.
         outputs: numbers of the program's results; they are called `output`, or `output/0`, `output/1`, ...
         dependent: numbers of the values that depend on the program's inputs.
+        reserved: names that operations may not get: those of the program's arguments.
     """
     visits, scopes = _visit_scopes(events)
-    taken = {scope.name for scope in scopes} | {"output"}
+    taken = {scope.name for scope in scopes} | {"output", *reserved}
     named = _name_operations(events, visits, taken)
     last_use = {i: at for at, event in enumerate(events) for i in event.inputs}
     last_use.update(dict.fromkeys(outputs, len(events)))

@@ -12,6 +12,7 @@ import contextlib
 import dataclasses
 import difflib
 import fnmatch
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -27,6 +28,17 @@ class Value(NamedTuple):
     dtype: Any
 
 
+class Source(NamedTuple):
+    """The line of the program that an operation comes from."""
+
+    file: str
+    line: int
+    function: str
+
+    def __str__(self) -> str:
+        return f"{os.path.basename(self.file)}:{self.line} ({self.function})"
+
+
 class Node(NamedTuple):
     """One operation: `apply` takes the arrays numbered `inputs` and gives those numbered `outputs`."""
 
@@ -38,6 +50,7 @@ class Node(NamedTuple):
     outputs: tuple[int, ...]
     apply: Callable[..., Sequence[Any]]
     equation: Any = None  # JAX's own record of it; only `trace.py` looks inside
+    source: Source | None = None  # None where JAX kept none
 
 
 class Layer(NamedTuple):
@@ -62,6 +75,7 @@ class Graph:
         literals: the numbers of the constants written in the program, with what they are.
         outputs: the numbers of the function's flattened results.
         names: every name that can be tapped, with its value's number.
+        input_names: what the function itself calls its flattened arguments: `x`, `params['Dense_0']['kernel']`.
         layers: the named activations that are worth listing, in order of computation.
         in_tree: how arguments are nested.
         out_tree: how results are nested.
@@ -75,12 +89,17 @@ class Graph:
     literals: Mapping[int, Any]
     outputs: tuple[int, ...]
     names: Mapping[str, int]
+    input_names: tuple[str, ...]
     layers: tuple[Layer, ...]
     in_tree: Any
     out_tree: Any
 
     def run(
-        self, *args: Any, taps: str | Sequence[str] = (), consts: Sequence[Any] | None = None
+        self,
+        *args: Any,
+        taps: str | Sequence[str] = (),
+        replace: Mapping[str, Any] | None = None,
+        consts: Sequence[Any] | None = None,
     ) -> tuple[Any, dict[str, jax.Array]]:
         """Evaluate the function and read some of its activations.
 
@@ -90,22 +109,29 @@ class Graph:
         Args:
             *args: what the function takes, with the shapes and dtypes it was traced for.
             taps: names of activations (see `layers` and `match`).
+            replace: arrays to go on with in place of the named values; what only fed those is not computed.
             consts: arrays to use in place of `self.consts`, for instance as arguments of a compiled step.
 
         Returns:
             The function's result, and a dictionary from each name in `taps` to its array.
 
         Raises:
-            InvalidInput: an unknown name, or arguments that the graph was not traced for.
+            InvalidInput: an unknown name, arguments that the graph was not traced for, or a replacement of another
+                shape or dtype than the value's.
         """
         wanted = {name: self.find(name) for name in ([taps] if isinstance(taps, str) else taps)}
         numbers = dict(self.literals)
         numbers.update(zip(self.inputs, self._flatten(args), strict=True))
         numbers.update(zip(self.closed_over, self._check_consts(consts), strict=True))
+        replaced = self._check_replacements(replace or {})
+        numbers.update(replaced)
         for node in self.nodes:
+            if replaced and replaced.keys() >= set(node.outputs):
+                continue
             with _scopes(node.scope):
                 results = node.apply(*(numbers[i] for i in node.inputs))
             numbers.update(zip(node.outputs, results, strict=True))
+            numbers.update(replaced)
         out = jax.tree.unflatten(self.out_tree, [numbers[i] for i in self.outputs])
         return out, {name: numbers[i] for name, i in wanted.items()}
 
@@ -127,12 +153,15 @@ class Graph:
         )
 
     def match(self, pattern: str) -> tuple[str, ...]:
-        """Names that match a shell pattern such as `blocks/*/depthwise`, in order of computation.
+        """Names that match a pattern such as `blocks/*/depthwise`, in order of computation.
+
+        `*` stands for any letters and `?` for one; brackets are part of names such as `params['kernel']`.
 
         Raises:
             InvalidInput: nothing matches.
         """
-        found = tuple(name for name in self.names if fnmatch.fnmatchcase(name, pattern))
+        literal = pattern.replace("[", "[[]")
+        found = tuple(name for name in self.names if fnmatch.fnmatchcase(name, literal))
         if not found:
             self.find(pattern)  # explains which names there are
         return found
@@ -161,6 +190,18 @@ class Graph:
                 remedy="trace the function again with arguments of the new shapes and dtypes",
             )
         return leaves
+
+    def _check_replacements(self, replace: Mapping[str, Any]) -> dict[int, Any]:
+        for name, array in replace.items():
+            expected = self.values[self.find(name)]
+            got = Value(jax.numpy.shape(array), jax.dtypes.result_type(array))
+            if got != expected:
+                raise InvalidInput(
+                    got=f"a replacement for {name!r} of {got.dtype}{list(got.shape)}",
+                    expected=f"{expected.dtype}{list(expected.shape)}, what flows there",
+                    remedy=f"graph.run(*args, taps=[{name!r}]) gives a value of the right kind to start from",
+                )
+        return {self.find(name): array for name, array in replace.items()}
 
     def _check_consts(self, consts: Sequence[Any] | None) -> Sequence[Any]:
         if consts is None:

@@ -10,15 +10,19 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
+import sysconfig
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
 import jax.extend.core
+from jax._src import source_info_util
 
 from diffprog.graph import modules
+from diffprog.graph.arguments import argument_names
 from diffprog.graph.names import HEAVY, Event, Part, give_names
-from diffprog.graph.program import Graph, Node, Value
+from diffprog.graph.program import Graph, Node, Source, Value
 
 _READABLE = {
     "conv_general_dilated": "conv",
@@ -31,6 +35,9 @@ _READABLE = {
     "custom_vjp_call": "custom_vjp",
 }
 _CLOSED = jax.extend.core.ClosedJaxpr
+_HERE = os.path.dirname(os.path.dirname(__file__))
+_MECHANISM = (os.path.join(_HERE, "rules"), os.path.join(_HERE, "graph"))
+_INSTALLED = sysconfig.get_paths()["purelib"]
 _OPENED = ("jit", "pjit", "closed_call", "core_call")
 
 
@@ -62,16 +69,18 @@ def trace(function: Callable[..., Any], *args: Any) -> Graph:
 
     with _fresh_inner_traces():
         jaxpr, out_shape = jax.make_jaxpr(traced, return_shape=True)(*args)
-    return _build(jaxpr, jax.tree.structure(args), jax.tree.structure(out_shape))
+    return _build(
+        jaxpr, jax.tree.structure(args), jax.tree.structure(out_shape), argument_names(function, args)
+    )
 
 
-def _build(closed: Any, in_tree: Any, out_tree: Any) -> Graph:
+def _build(closed: Any, in_tree: Any, out_tree: Any, input_names: tuple[str, ...]) -> Graph:
     flat = _Flattener()
     inputs = [flat.value(var.aval) for var in closed.jaxpr.invars]
     outputs = flat.inline(closed, inputs, ())
     events = _drop_single_root(flat.events)
     dependent = _dependent(events, inputs)
-    naming = give_names(events, flat.values, outputs, dependent)
+    naming = give_names(events, flat.values, outputs, dependent, reserved=input_names)
     nodes = []
     for event, name in zip(events, naming.events, strict=True):
         if event.number >= 0:
@@ -85,7 +94,8 @@ def _build(closed: Any, in_tree: Any, out_tree: Any) -> Graph:
         consts=[const for _, const in flat.consts.values()],
         literals=flat.literals,
         outputs=tuple(outputs),
-        names=naming.values,
+        names={**dict(zip(input_names, inputs, strict=True)), **naming.values},
+        input_names=input_names,
         layers=naming.layers,
         in_tree=in_tree,
         out_tree=out_tree,
@@ -117,7 +127,10 @@ def _changed(param: Any, change: Callable[[Graph], Graph]) -> Any:
     avals = [var.aval for var in closed.jaxpr.invars]
     args = [jax.ShapeDtypeStruct(a.shape, a.dtype, weak_type=getattr(a, "weak_type", False)) for a in avals]
     graph = _build(
-        closed, jax.tree.structure(tuple(args)), jax.tree.structure([0] * len(closed.jaxpr.outvars))
+        closed,
+        jax.tree.structure(tuple(args)),
+        jax.tree.structure([0] * len(closed.jaxpr.outvars)),
+        tuple(f"args[{i}]" for i in range(len(args))),
     )
     changed = change(graph)
     if all(new is old for new, old in zip(changed.nodes, graph.nodes, strict=True)):
@@ -174,7 +187,17 @@ class _Flattener:
         self.events.append(Event(path, operation, tuple(inputs), tuple(outputs), False, len(self.nodes)))
         apply = _application(eqn)
         self.nodes.append(
-            Node("", operation, eqn.primitive.name, (), tuple(inputs), tuple(outputs), apply, eqn)
+            Node(
+                "",
+                operation,
+                eqn.primitive.name,
+                (),
+                tuple(inputs),
+                tuple(outputs),
+                apply,
+                eqn,
+                _source(eqn),
+            )
         )
         return outputs
 
@@ -232,6 +255,16 @@ def _application(eqn: Any) -> Callable[..., Sequence[Any]]:
         return results if eqn.primitive.multiple_results else [results]
 
     return apply
+
+
+def _source(eqn: Any) -> Source | None:
+    """The innermost line of the caller's own code, or of a library's if there is no other."""
+    frames = list(source_info_util.user_frames(eqn.source_info.traceback))
+    outside = [frame for frame in frames if not frame.file_name.startswith(_MECHANISM)]
+    own = [frame for frame in outside if not frame.file_name.startswith(_INSTALLED)]
+    for frame in own or outside or frames:
+        return Source(frame.file_name, frame.start_line, frame.function_name)
+    return None
 
 
 def _parts(eqn: Any, call: int) -> tuple[Part, ...]:

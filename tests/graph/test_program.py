@@ -1,3 +1,5 @@
+import inspect
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -62,3 +64,40 @@ def test_gradients_reach_parameters_and_activations():
     gradient = jax.grad(lambda params: graph.run(params, X, taps="relu")[1]["relu"].sum())(MLP_PARAMS)
     assert gradient[0][0].any()
     assert not gradient[1][0].any()  # comes after the tap
+
+
+def cost(params, x, *rest):
+    hidden = jax.nn.relu(x @ params["W"])
+    return jnp.sum(hidden) + rest[0]
+
+
+COST_ARGS = ({"W": jnp.ones((3, 2))}, jnp.ones((4, 3)), jnp.ones(()))
+
+
+def test_arguments_are_named_as_the_function_calls_them():
+    graph = trace(cost, *COST_ARGS)
+    assert graph.input_names == ("params['W']", "x", "rest[0]")
+    assert graph.match("params['?']") == ("params['W']",)
+
+
+def test_every_operation_says_its_line():
+    sources = {node.operation: node.source for node in trace(cost, *COST_ARGS).nodes}
+    first = inspect.getsourcelines(cost)[1]
+    assert {sources["dot"].line, sources["relu"].line} == {first + 1}
+    assert str(sources["add"]) == f"test_program.py:{first + 2} (cost)"
+
+
+def test_a_replaced_value_is_gone_on_with():
+    graph = trace(cost, *COST_ARGS)
+    hidden = jnp.full((4, 2), 7.0)
+    out, taps = graph.run(*COST_ARGS, replace={"relu": hidden}, taps=["relu", "dot"])
+    assert out == 8 * 7.0 + 1
+    assert (taps["relu"] == hidden).all() and (taps["dot"] == 3).all()
+    slope = jax.grad(lambda h: graph.run(*COST_ARGS, replace={"relu": h})[0])(hidden)
+    assert (slope == 1).all()
+
+
+def test_a_replacement_of_another_shape_is_refused():
+    graph = trace(cost, *COST_ARGS)
+    with pytest.raises(InvalidInput, match=r"(?s)float32\[2\].*float32\[4, 2\]"):
+        graph.run(*COST_ARGS, replace={"relu": jnp.ones(2)})
