@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from diffprog.rules import Rule
 from diffprog.rules.book import BOOK
 from diffprog.rules.measured import measured, span
-from diffprog.rules.record import Rule
 
 PAGE = Path(__file__).parent.parent / "docs/rulebook.md"
 HEAD = """# The rule book

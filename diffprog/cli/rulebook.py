@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from diffprog.cli.listings import columns
+from diffprog.rules import Rule
 from diffprog.rules.book import BOOK, find
 from diffprog.rules.measured import measured, span
-from diffprog.rules.record import Rule
 
 TRANSFORMATIONS = "grad, vjp, jvp, jacfwd, hessian, vmap, jit, scan, checkpoint"
 

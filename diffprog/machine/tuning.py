@@ -5,7 +5,7 @@ command line asks. All of it must come before the first computation, and what ca
 this system, is said and left. `python -m tests.benchmarks.networks` runs whole networks with and without.
 
 What needs no setting is built into the rules: temporary memory below 32 MiB, walls that fusion does not cross
-(`rules/boundary.py`), backward convolutions that are fast inside `lax.scan`.
+(`rules/core/boundary.py`), backward convolutions that are fast inside `lax.scan`.
 """
 
 from __future__ import annotations

@@ -9,51 +9,49 @@ from __future__ import annotations
 import difflib
 
 from diffprog.errors import InvalidInput
-from diffprog.rules.attention import RULES as ATTENTION
-from diffprog.rules.average import RULES as AVERAGE
-from diffprog.rules.contrastive import RULES as CONTRASTIVE
-from diffprog.rules.convolution_records import RULES as CONVOLUTION_RECORDS
-from diffprog.rules.cross_entropy import RULES as CROSS_ENTROPY
-from diffprog.rules.dot_general import RULES as DOT_GENERAL
-from diffprog.rules.embedding import RULES as EMBEDDING
-from diffprog.rules.l2 import RULES as L2
-from diffprog.rules.linear import RULES as LINEAR
-from diffprog.rules.losses import RULES as LOSSES
-from diffprog.rules.normalization_book import RULES as NORMALIZATION_BOOK
-from diffprog.rules.pointwise import RULES as POINTWISE
-from diffprog.rules.pooling import RULES as POOLING
-from diffprog.rules.powers import RULES as POWERS
-from diffprog.rules.record import Rule
-from diffprog.rules.resample import RULES as RESAMPLE
-from diffprog.rules.resize import RULES as RESIZE
-from diffprog.rules.similarity import RULES as SIMILARITY
-from diffprog.rules.smooth import RULES as SMOOTH
-from diffprog.rules.softmax import RULES as SOFTMAX
-from diffprog.rules.structure import RULES as STRUCTURE
+from diffprog.rules.attention import attention, softmax
+from diffprog.rules.convolution import records as convolution
+from diffprog.rules.core.record import Rule
+from diffprog.rules.losses import binary, contrastive, cross_entropy, errors, similarity
+from diffprog.rules.normalization import l2
+from diffprog.rules.normalization import records as normalization
+from diffprog.rules.pointwise import gated, piecewise, power, powers, rectifiers, sigmoids
+from diffprog.rules.pooling import average, maximum, sums
+from diffprog.rules.products import dot_general, embedding, linear
+from diffprog.rules.sampling import affine, resize
+from diffprog.rules.structure import branch, join, shapes
 
 # From the simplest to those built of others; a module of rules that is missing here fails a test.
-BOOK: tuple[Rule, ...] = (
-    *LINEAR,
-    *DOT_GENERAL,
-    *EMBEDDING,
-    *STRUCTURE,
-    *POINTWISE,
-    *SMOOTH,
-    *POWERS,
-    *CONVOLUTION_RECORDS,
-    *POOLING,
-    *AVERAGE,
-    *RESIZE,
-    *RESAMPLE,
-    *NORMALIZATION_BOOK,
-    *L2,
-    *SOFTMAX,
-    *ATTENTION,
-    *LOSSES,
-    *CROSS_ENTROPY,
-    *SIMILARITY,
-    *CONTRASTIVE,
+MODULES = (
+    linear,
+    dot_general,
+    embedding,
+    branch,
+    join,
+    shapes,
+    rectifiers,
+    piecewise,
+    sigmoids,
+    gated,
+    powers,
+    power,
+    convolution,
+    maximum,
+    sums,
+    average,
+    resize,
+    affine,
+    normalization,
+    l2,
+    softmax,
+    attention,
+    errors,
+    binary,
+    cross_entropy,
+    similarity,
+    contrastive,
 )
+BOOK: tuple[Rule, ...] = tuple(rule for module in MODULES for rule in module.RULES)
 
 
 def find(name: str) -> Rule:

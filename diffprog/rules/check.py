@@ -32,7 +32,7 @@ from diffprog.rules.checks.subject import (
     find_reference,
     is_array,
 )
-from diffprog.rules.record import Case, Rule
+from diffprog.rules.core.record import Case, Rule
 
 LOW = (jnp.float32, jnp.bfloat16)
 

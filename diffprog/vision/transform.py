@@ -19,8 +19,7 @@ import numpy as np
 from jax import Array
 
 from diffprog.errors import InvalidInput
-from diffprog.rules import normalize_gradient
-from diffprog.rules.resample import affine
+from diffprog.rules import affine, normalize_gradient
 
 Shape = tuple[int, int]
 

@@ -23,8 +23,8 @@ import numpy as np
 from jax import lax
 
 from diffprog import rules
-from diffprog.rules import resample
 from diffprog.rules.book import find
+from diffprog.rules.sampling import affine as resample
 from tests.benchmarks.timing import milliseconds
 
 Call = Callable[[], Any]

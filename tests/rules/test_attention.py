@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diffprog.errors import InvalidInput
-from diffprog.rules.attention import _plain, dot_product_attention
+from diffprog.rules.attention.attention import _plain, dot_product_attention
 from tests.rules.oracle import assert_matches_differences, assert_same_gradients, random
 
 

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diffprog.errors import InvalidInput
-from diffprog.rules.average import avg_pool, global_avg_pool, sum_pool
+from diffprog.rules.pooling.average import avg_pool, global_avg_pool
+from diffprog.rules.pooling.sums import sum_pool
 from tests.rules.oracle import assert_matches_differences, assert_same_gradients, random
 
 

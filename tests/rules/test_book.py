@@ -18,8 +18,8 @@ from diffprog.rules import book
 from diffprog.rules.check import check_rule, prove_case
 
 MODULES = [
-    importlib.import_module(f"{rules.__name__}.{module.name}")
-    for module in pkgutil.iter_modules(rules.__path__)
+    importlib.import_module(module.name)
+    for module in pkgutil.walk_packages(rules.__path__, f"{rules.__name__}.")
 ]
 RULES = [rule for module in MODULES for rule in getattr(module, "RULES", ())]
 CASES = [(rule, case, number == 0) for rule in RULES for number, case in enumerate(rule.cases)]

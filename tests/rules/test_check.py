@@ -11,7 +11,7 @@ import pytest
 
 from diffprog.errors import InvalidInput, WrongRule
 from diffprog.rules.check import Proof, check_rule, prove
-from diffprog.rules.record import Case, Rule
+from diffprog.rules.core.record import Case, Rule
 from tests.rules.wrong_rules import TANH, WRONG, Wrong, draw, ruled, tanh, tanh_vjp, vjp_only
 
 TWINS = list({id(entry.right): entry for entry in WRONG}.values())

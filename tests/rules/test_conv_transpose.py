@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from jax import lax
 
 from diffprog.errors import InvalidInput
-from diffprog.rules.conv_transpose import conv_transpose
+from diffprog.rules.convolution.transpose import conv_transpose
 from tests.rules.oracle import assert_matches_differences, assert_same_gradients, random
 
 

@@ -9,7 +9,7 @@ from jax import lax
 
 from diffprog import rules
 from diffprog.errors import InvalidInput
-from diffprog.rules.convolution_records import RULES
+from diffprog.rules.convolution.records import RULES
 from tests.rules.oracle import assert_matches_differences, assert_same_gradients, random
 
 NHWC = ("NHWC", "HWIO", "NHWC")

@@ -6,20 +6,15 @@ import numpy as np
 import pytest
 
 from diffprog.errors import InvalidInput
-from diffprog.rules.gradient import (
-    OVERRIDES,
-    clip_gradient,
-    normalize_gradient,
-    reverse_gradient,
-    stop_gradient,
-    straight_through,
-)
+from diffprog.rules.structure import limit, surrogate
+from diffprog.rules.structure.limit import clip_gradient, normalize_gradient
+from diffprog.rules.structure.surrogate import reverse_gradient, stop_gradient, straight_through
 from tests.rules.oracle import random
 
 rounded = straight_through(jnp.round)
 
 
-@pytest.mark.parametrize("rule", OVERRIDES, ids=lambda rule: rule.name)
+@pytest.mark.parametrize("rule", (*surrogate.OVERRIDES, *limit.OVERRIDES), ids=lambda rule: rule.name)
 def test_gradients_and_their_derivatives_equal_the_plain_programs(x64, rule):
     for case in rule.cases:
         x = case.make(jax.random.key(0), jnp.float64)[0]
@@ -90,11 +85,11 @@ def test_the_norm_is_that_of_the_whole_tree():
 def test_under_vmap_every_example_by_itself_with_limits_shared_or_not(x64):
     x, limits = random(2, (3, 4)), jnp.array([0.1, 1.0, 100.0])
     gradient = jax.grad(lambda x, limit: (clip_gradient(x, norm=limit) ** 2).sum())
-    for over, limit in (((0, 0), limits), ((0, None), limits[0]), ((None, 0), limits)):
+    for over, most in (((0, 0), limits), ((0, None), limits[0]), ((None, 0), limits)):
         at = x if over[0] == 0 else x[0]
-        together = jax.vmap(gradient, over)(at, limit)
+        together = jax.vmap(gradient, over)(at, most)
         for number in range(3):
-            one = gradient(at[number] if over[0] == 0 else at, limit[number] if over[1] == 0 else limit)
+            one = gradient(at[number] if over[0] == 0 else at, most[number] if over[1] == 0 else most)
             np.testing.assert_allclose(together[number], one, rtol=1e-12)
 
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from jax import lax
 
 from diffprog.errors import InvalidInput
-from diffprog.rules.dot_general import dot_general
-from diffprog.rules.embedding import embedding
-from diffprog.rules.linear import linear
+from diffprog.rules.products.dot_general import dot_general
+from diffprog.rules.products.embedding import embedding
+from diffprog.rules.products.linear import linear
 from tests.rules.oracle import assert_matches_differences, assert_same_gradients, random
 
 

@@ -9,10 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diffprog.errors import InvalidInput
-from diffprog.rules import contrastive as pairs
-from diffprog.rules.cross_entropy import softmax_cross_entropy, softmax_cross_entropy_with_integer_labels
-from diffprog.rules.losses import binary_cross_entropy, huber, squared_error
-from diffprog.rules.similarity import cosine_distance, cosine_similarity
+from diffprog.rules.losses import contrastive as pairs
+from diffprog.rules.losses.binary import binary_cross_entropy
+from diffprog.rules.losses.cross_entropy import (
+    softmax_cross_entropy,
+    softmax_cross_entropy_with_integer_labels,
+)
+from diffprog.rules.losses.errors import huber, squared_error
+from diffprog.rules.losses.similarity import cosine_distance, cosine_similarity
 from tests.rules.oracle import assert_matches_differences, assert_same_gradients, random
 
 

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diffprog.errors import InvalidInput
-from diffprog.rules import normalization_book as book
-from diffprog.rules.frozen_norm import batch_norm_frozen
-from diffprog.rules.l2 import l2_normalize
-from diffprog.rules.normalization import batch_norm, batch_statistics, group_norm, layer_norm, rms_norm
+from diffprog.rules.normalization import records as book
+from diffprog.rules.normalization.frozen import batch_norm_frozen
+from diffprog.rules.normalization.l2 import l2_normalize
+from diffprog.rules.normalization.norms import batch_norm, batch_statistics, group_norm, layer_norm, rms_norm
 from tests.rules.oracle import assert_matches_differences, assert_same_gradients, random
 
 KINDS = {

@@ -7,7 +7,8 @@ import pytest
 
 from diffprog import rules
 from diffprog.errors import InvalidInput
-from diffprog.rules.pointwise import absolute, clip, hard_swish, leaky_relu
+from diffprog.rules.pointwise.piecewise import absolute, clip, hard_swish
+from diffprog.rules.pointwise.rectifiers import leaky_relu
 from tests.rules.oracle import assert_same_gradients
 
 

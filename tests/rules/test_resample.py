@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from diffprog.errors import InvalidInput
-from diffprog.rules.resample import affine, reference
+from diffprog.rules.sampling.affine import affine, reference
 from tests.rules.oracle import assert_matches_differences, assert_same_gradients, random
 
 

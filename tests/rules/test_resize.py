@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diffprog.errors import InvalidInput
-from diffprog.rules.resize import METHODS, resize
+from diffprog.rules.sampling.resize import METHODS, resize
 from tests.rules.oracle import assert_matches_differences, assert_same_gradients, random
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diffprog.errors import InvalidInput
-from diffprog.rules.softmax import log_softmax, logsumexp, softmax
+from diffprog.rules.attention.softmax import log_softmax, logsumexp, softmax
 from tests.rules.oracle import assert_matches_differences, assert_same_gradients, random
 
 PAIRS = {

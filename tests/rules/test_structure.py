@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from diffprog.errors import InvalidInput
-from diffprog.rules.structure import branch, broadcast, concatenate, merge, reshape, shared
+from diffprog.rules.structure.branch import branch, shared
+from diffprog.rules.structure.join import concatenate, merge
+from diffprog.rules.structure.shapes import broadcast, reshape
 from tests.rules.oracle import assert_matches_differences, assert_same_gradients, random
 
 

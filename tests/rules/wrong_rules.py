@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from diffprog.rules.anatomy import Backward, operation
+from diffprog.rules.core.anatomy import Backward, operation
 
 AUTODIFF = "gradient against autodiff"
 SHAPES = "shape and type of gradients"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from diffprog.errors import InvalidInput
-from diffprog.rules.resample import affine, reference
+from diffprog.rules.sampling.affine import affine, reference
 from diffprog.vision import transform
 from tests.rules.oracle import AGAINST_AUTODIFF, assert_matches_differences, random
 

@@ -1,0 +1,1 @@
+"""Softmax and what is built on it."""

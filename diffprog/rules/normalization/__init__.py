@@ -1,0 +1,1 @@
+"""Arrays brought to mean zero and variance or length one."""

@@ -1,0 +1,140 @@
+"""The one operation behind batch, layer, group, instance and RMS normalization.
+
+    x_hat = (x_in - m) r,      m = mean(x_in),  r = 1 / sqrt(mean((x_in - m)^2) + epsilon)   over some axes
+    x_out = scale x_hat + bias                                       scale, bias broadcast over other axes
+
+    g_bias  = sum g_out                    over the axes along which bias is one number
+    g_scale = sum g_out x_hat
+    g_in    = r (h - mean(h) - x_hat mean(h x_hat)),      h = scale g_out
+
+Autodiff goes through the mean and the variance one operation at a time, and reads the array again for each. Here the
+two means are had from the two sums that g_bias and g_scale are made of: where scale is one number along an averaged
+axis it is taken out of the sum, mean(h) = scale sum(g_out) / n. XLA then computes each sum once, and g_in in a single
+pass. Without centring (RMS) m = 0 and mean(h) is left out.
+
+Saved: x_in and the statistics m and r, which are small. x_hat is made again: one subtraction and one product.
+Statistics and sums of narrower dtypes than float32 are in float32.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from diffprog.rules.core.anatomy import Backward, operation
+from diffprog.rules.core.floating import wider
+
+Axes = tuple[int, ...]
+
+
+def standardize(
+    x: Array, scale: Array, bias: Array, axes: Axes, epsilon: float, centred: bool = True
+) -> Array:
+    """(x - m) r scale + bias, with mean and variance over `axes`.
+
+    Args:
+      x: any shape.
+      scale: as many axes as x, each of length one or of x's length.
+      bias: the shape of scale.
+      axes: which axes mean and variance are taken over.
+      epsilon: added to the variance.
+      centred: whether the mean is subtracted.
+
+    Returns:
+      the shape and dtype of x.
+    """
+    return _standardize(x, scale, bias, axes=axes, epsilon=epsilon, centred=centred)
+
+
+def statistics(x: Array, axes: Axes, centred: bool = True) -> tuple[Array, Array]:
+    """Mean (0 where not centred) and mean squared distance from it, in at least float32, axes of length one kept."""
+    wide = x.astype(wider(x))
+    mean = jnp.mean(wide, axes, keepdims=True)
+    mean = mean if centred else jnp.zeros_like(mean)
+    return mean, jnp.mean(jnp.square(wide - mean), axes, keepdims=True)
+
+
+def _with_statistics(
+    x: Array, scale: Array, bias: Array, axes: Axes, epsilon: float, centred: bool
+) -> tuple[Array, tuple[Array, Array]]:
+    mean, variance = statistics(x, axes, centred)
+    rate = jax.lax.rsqrt(variance + epsilon)
+    x_out = _x_hat(x, mean, rate) * scale.astype(mean.dtype) + bias.astype(mean.dtype)
+    return x_out.astype(x.dtype), (mean, rate)
+
+
+def _value(x: Array, scale: Array, bias: Array, axes: Axes, epsilon: float, centred: bool) -> Array:
+    return _with_statistics(x, scale, bias, axes, epsilon, centred)[0]
+
+
+def _x_hat(x: Array, mean: Array, rate: Array) -> Array:
+    return (x.astype(mean.dtype) - mean) * rate
+
+
+def _shared(scale_shape: tuple[int, ...], shape: tuple[int, ...]) -> Axes:
+    """The axes along which one parameter serves all."""
+    return tuple(i for i, (a, b) in enumerate(zip(scale_shape, shape, strict=True)) if a == 1 and b != 1)
+
+
+def _mean_of_scaled(scale: Array, values: Array, axes: Axes) -> Array:
+    """mean(scale values) over `axes`, with scale taken out of the sum where it is one number."""
+    inner = tuple(i for i in _shared(scale.shape, values.shape) if i in axes)
+    total = scale * jnp.sum(values, inner, keepdims=True)
+    rest = tuple(i for i in axes if i not in inner)
+    return jnp.sum(total, rest, keepdims=True) / math.prod(values.shape[i] for i in axes)
+
+
+# ---- to x_in: J^T and J. J is symmetric but for the place of scale: J = diag(scale) M, J^T = M diag(scale) -
+
+
+def _to_x(saved: Any, g: Array, axes: Axes, epsilon: float, centred: bool) -> Array:
+    x, mean, rate, scale = saved
+    wide, x_hat = g.astype(wider(g)), _x_hat(x, mean, rate)
+    flat = wide * scale - x_hat * _mean_of_scaled(scale, wide * x_hat, axes)
+    flat = flat - _mean_of_scaled(scale, wide, axes) if centred else flat
+    return (rate * flat).astype(g.dtype)
+
+
+def _from_x(saved: Any, x_dot: Array, axes: Axes, epsilon: float, centred: bool) -> Array:
+    x, mean, rate, scale = saved
+    wide, x_hat = x_dot.astype(wider(x_dot)), _x_hat(x, mean, rate)
+    flat = wide - x_hat * jnp.mean(wide * x_hat, axes, keepdims=True)
+    flat = flat - jnp.mean(wide, axes, keepdims=True) if centred else flat
+    return (scale * rate * flat).astype(x_dot.dtype)
+
+
+# ---- to scale and bias -------------------------------------------------------------------------------------
+
+
+def _to_scale(saved: Any, g: Array, **_: Any) -> Array:
+    x, mean, rate, like = saved
+    gradient = g.astype(wider(g)) * _x_hat(x, mean, rate)
+    return jnp.sum(gradient, _shared(like.shape, g.shape), keepdims=True).astype(g.dtype)
+
+
+def _from_scale(saved: Any, scale_dot: Array, **_: Any) -> Array:
+    x, mean, rate, _like = saved
+    return (_x_hat(x, mean, rate) * scale_dot.astype(mean.dtype)).astype(x.dtype)
+
+
+def _to_bias(like: Array, g: Array, **_: Any) -> Array:
+    return jnp.sum(g.astype(wider(g)), _shared(like.shape, g.shape), keepdims=True).astype(g.dtype)
+
+
+def _keep(inputs: Any, _: Array, extra: Any, **__: Any) -> Any:
+    x, scale, _bias = inputs
+    return x, *extra, scale.astype(wider(scale))
+
+
+_standardize = operation(
+    "standardize",
+    _value,
+    Backward(_keep, _to_x, _from_x),
+    Backward(_keep, _to_scale, _from_scale),
+    Backward(lambda inputs, *_, **__: inputs[2], _to_bias),
+    extra=_with_statistics,
+)

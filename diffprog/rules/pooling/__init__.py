@@ -1,0 +1,1 @@
+"""Maxima, sums and averages over sliding windows."""

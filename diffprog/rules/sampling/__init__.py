@@ -1,0 +1,1 @@
+"""Pictures read at other places: resizing and affine maps."""
