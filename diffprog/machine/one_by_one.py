@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
-from jax.sharding import Mesh, PartitionSpec
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from diffprog.errors import InvalidInput
 
@@ -29,7 +29,8 @@ def one_by_one(
 
     Returns:
       A function of the batch, for use under `jax.jit`. The examples are shared out evenly over as many devices as
-      divide their number.
+      divide their number. Arguments that were put on one device by hand (`jax.device_put`) are moved, but not under
+      an outer `jit`, where JAX refuses them.
 
     Raises:
       InvalidInput: another axis than 0 or None, no batched argument, or batches of different lengths.
@@ -58,14 +59,22 @@ def one_by_one(
 
         devices = [d for d in jax.local_devices() if d.platform == "cpu"]
         streams = max(n for n in range(1, len(devices) + 1) if count % n == 0)
-        if streams == 1:
+        if streams == 1 or not count:
             return run(batched, shared)
         mesh, split = Mesh(devices[:streams], ("examples",)), PartitionSpec("examples")
+        batched, shared = _spread(batched, mesh, split), _spread(shared, mesh, PartitionSpec())
         return jax.shard_map(
             run, mesh=mesh, in_specs=(split, PartitionSpec()), out_specs=split, check_vma=False
         )(batched, shared)
 
     return mapped
+
+
+def _spread(args: Any, mesh: Mesh, split: PartitionSpec) -> Any:
+    """Arrays that lie on one device by the caller's wish are moved; under `jit` JAX decides, and refuses those."""
+    if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(args)):
+        return args
+    return jax.device_put(args, NamedSharding(mesh, split))
 
 
 def _axes(in_axes: int | Sequence[int | None] | None, count: int) -> tuple[int | None, ...]:
@@ -80,11 +89,12 @@ def _axes(in_axes: int | Sequence[int | None] | None, count: int) -> tuple[int |
 
 
 def _length(batched: Sequence[Any]) -> int:
-    lengths = {leaf.shape[0] if getattr(leaf, "shape", ()) else 0 for leaf in jax.tree.leaves(batched)}
-    if len(lengths) != 1 or 0 in lengths:
+    shapes = [jax.numpy.shape(leaf) for leaf in jax.tree.leaves(batched)]
+    lengths = {shape[0] for shape in shapes if shape}
+    if len(lengths) != 1 or () in shapes:
         raise InvalidInput(
-            f"batches of lengths {sorted(lengths)}",
-            "arrays whose first axis is the same batch of at least one example",
+            f"batches of shapes {', '.join(map(str, shapes)) or 'nothing'}",
+            "arrays whose first axis is the same batch",
             "in_axes=None for arguments that all examples share",
         )
     return lengths.pop()

@@ -4,7 +4,8 @@
 
 `--keep "what machine this is"` writes the ratios to `diffprog/rules/data/measured.json`, which `diffprog rules` and
 the docs print. Medians of interleaved calls in one process, float32. A backward pass is timed alone: what the forward
-pass saved is an argument. Ratios above 1 are in favour of the rule.
+pass saved is an argument. Ratios above 1 are in favour of the rule. Memory is kept (`diffprog.tune`) for all alike,
+PyTorch too: otherwise large arrays would be a comparison of page faults.
 """
 
 from __future__ import annotations
@@ -22,18 +23,22 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from diffprog import rules
+from diffprog import rules, tune
 from diffprog.rules.book import find
 from diffprog.rules.sampling import affine as resample
 from tests.benchmarks.timing import milliseconds
 
 Call = Callable[[], Any]
 NHWC = ("NHWC", "HWIO", "NHWC")
+REPEATS = 41  # pointwise rules take a millisecond: with 15 repeats their ratios vary by a tenth
 KEPT = Path(rules.__file__).parent / "data/measured.json"
 
 
 class Row(NamedTuple):
-    """One comparison: the same function twice, its arguments, and which gradient is timed (None: forward)."""
+    """One comparison: the same function twice, its arguments, and which gradient is timed (None: forward).
+
+    `least` is the ratio that is wanted; `compile_plain` is False where the calls themselves are compared.
+    """
 
     rule: str
     name: str
@@ -43,6 +48,7 @@ class Row(NamedTuple):
     gradient: int | None
     torch: Callable[..., Any] | None = None
     least: float = 0.97
+    compile_plain: bool = True
 
 
 def main() -> None:
@@ -53,6 +59,7 @@ def main() -> None:
     parser.add_argument("part", nargs="?", default="")
     parser.add_argument("--keep", metavar="MACHINE")
     options = parser.parse_args()
+    tune()
     wanted = [row for row in rows() if options.part in f"{row.rule}: {row.name}"]
     kept = [measure(row) for row in wanted]
     if options.keep:
@@ -62,7 +69,7 @@ def main() -> None:
 
 def measure(row: Row) -> dict[str, Any]:
     """Time one row, print it, and return what is kept of it."""
-    times = milliseconds(calls(row))
+    times = milliseconds(calls(row), REPEATS)
     ratios = {name: times[name] / times["hand"] for name in times if name != "hand"}
     verdict = "" if ratios["plain"] >= row.least else f"   BELOW {row.least}"
     cells = "  ".join(f"{name} {ms:8.3f}" for name, ms in times.items())
@@ -74,7 +81,8 @@ def measure(row: Row) -> dict[str, Any]:
 
 def calls(row: Row) -> dict[str, Call]:
     """What is timed for a row."""
-    found = {"hand": compiled(row.hand, row), "plain": compiled(row.plain, row)}
+    found = {"hand": compiled(row.hand, row)}
+    found["plain"] = compiled(row.plain, row) if row.compile_plain else lambda: row.plain(*row.args)
     if row.torch is not None and (torch := in_pytorch(row)) is not None:
         found["torch"] = torch
     return found
@@ -135,6 +143,7 @@ def rows() -> Iterator[Row]:
     yield from transposed()
     yield from others()
     yield from booked()
+    yield from loops()
 
 
 def pools() -> Iterator[Row]:
@@ -293,9 +302,11 @@ def booked() -> Iterator[Row]:
     arguments: dict[str, tuple[Any, ...]] = {
         **{name: (draw(*maps),) for name in (
             "relu", "relu6", "leaky relu", "hard swish", "absolute value", "clip", "tanh", "sigmoid", "softplus",
-            "silu", "quick gelu", "gelu", "exp", "square", "global average pooling",
+            "silu", "quick gelu", "gelu", "exp", "square", "power", "global average pooling",
         )},
         **{name: (jnp.abs(draw(*maps)) + 0.1,) for name in ("log", "sqrt")},
+        "group norm": (draw(*maps), draw(64), draw(64)),
+        "batch norm, frozen": (draw(*maps), *(draw(64, seed=seed) for seed in range(3)), jnp.ones(64)),
         "linear": (draw(1024, 768), draw(768, 768), draw(768)),
         "embedding": (draw(10000, 128), jax.random.randint(jax.random.key(2), (4096,), 0, 10000)),
         "layer norm": (draw(*words), draw(768), draw(768)),
@@ -311,17 +322,45 @@ def booked() -> Iterator[Row]:
         "cosine similarity": pairs, "InfoNCE": (*pairs, jnp.float32(5.0)),
         "sigmoid contrastive": (*pairs, jnp.float32(5.0), jnp.float32(-1.0)),
     }  # fmt: skip
-    settings: dict[str, dict[str, Any]] = {"clip": {"low": -1.0, "high": 1.0}}
+    settings: dict[str, dict[str, Any]] = {
+        "clip": {"low": -1.0, "high": 1.0}, "power": {"exponent": 3}, "group norm": {"groups": 8},
+    }  # fmt: skip
     for name, args in arguments.items():
         rule = find(name)
         hand, plain = (partial(f, **settings.get(name, {})) for f in (rule.function, rule.reference))
         yield Row(name, f"{list(args[0].shape)}, backward", hand, plain, args, 0)
-    for method in ("bilinear", "cubic"):
+    exact = (partial(f, approximate=False) for f in (find("gelu").function, find("gelu").reference))
+    yield Row("gelu", f"exact, {list(maps)}, backward", *exact, (draw(*maps),), 0)
+    for method in ("bilinear", "cubic", "nearest"):
         hand, plain = (
             partial(f, shape=(8, 224, 224, 3), method=method)
             for f in (find("resize").function, find("resize").reference)
         )
-        yield Row("resize", f"{method}, {list(image)} -> 224 px, backward", hand, plain, (draw(*image),), 0)
+        name = "nearest-neighbour resize" if method == "nearest" else "resize"
+        yield Row(name, f"{method}, {list(image)} -> 224 px, backward", hand, plain, (draw(*image),), 0)
+
+
+def loops() -> Iterator[Row]:
+    """Ten gradient steps on a picture in one `lax.scan`, against the same step jitted alone and called ten times."""
+    W = draw(3, 3, 16, 64, seed=2) / 12
+    layer = partial(convolution(rules.conv_general_dilated, 1), W=W)
+
+    @jax.jit
+    def step(x: jax.Array) -> jax.Array:
+        return x - 0.01 * jax.grad(lambda x: jnp.sum(rules.relu(layer(x)) ** 2))(x)
+
+    def scanned(x: jax.Array) -> jax.Array:
+        return lax.scan(lambda x, _: (step(x), None), x, None, 10)[0]
+
+    def called(x: jax.Array) -> jax.Array:
+        for _ in range(10):
+            x = step(x)
+        return x
+
+    yield Row(
+        "convolution, dense", "10 steps in lax.scan (plain: the jitted step called 10 times), [1, 55, 55, 16] -> 64",
+        scanned, called, (draw(1, 55, 55, 16),), None, None, 0.9, False,
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ def gradient(x, w):
     return jax.grad(lambda x: jnp.sum(jnp.tanh(x @ w)))(x)
 
 
-@pytest.mark.parametrize("count", [1, 3, 4])
+@pytest.mark.parametrize("count", [0, 1, 3, 4])
 def test_it_is_vmap(count):
     x = jax.random.normal(jax.random.key(0), (count, 2, 3))
     w = jax.random.normal(jax.random.key(1), (3, 3))
@@ -40,7 +40,6 @@ def test_the_shared_argument_may_come_first_and_pytrees_pass():
         ((0,), (jnp.ones(2), jnp.ones(2))),
         ((0, 0), (jnp.ones(2), jnp.ones(3))),
         ((0, 0), (jnp.ones(2), 1.0)),
-        ((0, 0), (jnp.ones(0), jnp.ones(0))),
     ],
 )
 def test_what_is_no_batch_is_refused(axes, args):
@@ -61,6 +60,8 @@ assert len(got.sharding.device_set) == 2, got.sharding
 assert float(abs(got - jax.vmap(f, (0, None))(x, w)).max()) < 1e-6
 odd = one_by_one(f, (0, None))(x[:3], w)
 assert float(abs(odd - jax.vmap(f, (0, None))(x[:3], w)).max()) < 1e-6
+placed = one_by_one(f, (0, None))(jax.device_put(x, jax.devices()[0]), w)
+assert float(abs(placed - jax.vmap(f, (0, None))(x, w)).max()) < 1e-6
 late = tune(devices=3)[2]
 assert "too late" in late.note, late
 print("fine")

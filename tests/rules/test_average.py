@@ -97,8 +97,12 @@ def test_nan_reaches_the_windows_that_read_it():
 def test_what_does_not_fit_is_refused(pool):
     with pytest.raises(InvalidInput, match=r"5 taps.*over 4 pixels"):
         pool(jnp.zeros((1, 4, 4, 1)), (5, 5))
-    with pytest.raises(InvalidInput, match="int32"):
-        pool(jnp.zeros((1, 4, 4, 1), jnp.int32), (2, 2))
+
+
+@pytest.mark.parametrize("pool", [avg_pool, sum_pool])
+def test_integers_are_summed_as_they_are(pool):
+    x = jnp.arange(16).reshape(1, 4, 4, 1)
+    np.testing.assert_array_equal(pool(x, (2, 2)), pool(x.astype(float), (2, 2)))
 
 
 def test_an_empty_picture_has_no_average():

@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -136,8 +137,18 @@ def test_what_does_not_fit_is_refused(x, W, changes, complaint):
         rules.conv_general_dilated(jnp.ones(x), jnp.ones(W), **settings)
 
 
-@pytest.mark.parametrize("dtypes", [(int, int), (complex, complex), (jnp.bfloat16, jnp.float32)])
-def test_integers_complex_numbers_and_mixed_dtypes_are_refused(dtypes):
+@pytest.mark.parametrize("dtype", [int, complex])
+def test_what_has_no_rule_is_the_plain_operation(dtype):
+    x, W = jnp.ones((1, 3, 3, 1), dtype), jnp.ones((2, 2, 1, 1), dtype)
+    found, expected = (
+        f(x, W, (1, 1), "SAME", dimension_numbers=NHWC)
+        for f in (rules.conv_general_dilated, jax.lax.conv_general_dilated)
+    )
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("dtypes", [(int, jnp.float32), (jnp.bfloat16, jnp.float32)])
+def test_mixed_dtypes_are_refused(dtypes):
     x, W = (jnp.ones(shape, d) for shape, d in zip(((1, 3, 3, 1), (2, 2, 1, 1)), dtypes, strict=True))
     with pytest.raises(InvalidInput, match=r"floating-point numbers|one dtype"):
         rules.conv_general_dilated(x, W, (1, 1), "SAME", dimension_numbers=NHWC)

@@ -109,14 +109,13 @@ def test_l2_normalization(x64):
     [
         (lambda x, v: batch_norm(x, jnp.ones(3)), "one number for every channel"),
         (lambda x, v: layer_norm(x, v, jnp.ones((1, 4))), "one number for every channel"),
-        (lambda x, v: layer_norm(x, v.astype(jnp.bfloat16)), "one dtype"),
         (lambda x, v: rms_norm(x.astype(jnp.int32)), "floating-point"),
         (lambda x, v: batch_norm(x[:0]), "no mean of nothing"),
         (lambda x, v: layer_norm(jnp.ones(())), "axis of channels"),
         (lambda x, v: group_norm(x, 3), "groups of equal size"),
         (lambda x, v: group_norm(x, 0), "1, 2, 4 groups"),
         (lambda x, v: batch_norm_frozen(x, v, v, v, jnp.ones(1)), "variance of shape"),
-        (lambda x, v: l2_normalize(x, axis=3), "axis from -3 to 2"),
+        (lambda x, v: l2_normalize(x, axis=3), "axes from -3 to 2"),
         (lambda x, v: l2_normalize(x, epsilon=0.0), "1e-18"),
         (lambda x, v: l2_normalize(x, epsilon=float("nan")), "1e-18"),
     ],
@@ -124,3 +123,16 @@ def test_l2_normalization(x64):
 def test_refuses(call, said):
     with pytest.raises(InvalidInput, match=said):
         call(jnp.ones((2, 3, 4)), jnp.ones(4))
+
+
+@pytest.mark.parametrize("norm", [batch_norm, layer_norm, lambda *a: group_norm(a[0], 2, *a[1:])])
+def test_a_narrow_array_may_have_wide_parameters(norm):
+    """As in Flax: the result has the dtype of the arithmetic, every gradient that of its own array."""
+    x, scale, bias = random(0, (4, 6)).astype(jnp.bfloat16), jnp.full(6, 2.0), jnp.ones(6)
+    found, pull = jax.vjp(norm, x, scale, bias)
+    expected, plain_pull = jax.vjp(norm, x.astype(jnp.float32), scale, bias)
+    assert found.dtype == jnp.float32
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+    for g, wide, like in zip(pull(found), plain_pull(found), (x, scale, bias), strict=True):
+        assert g.dtype == like.dtype
+        np.testing.assert_allclose(g.astype(jnp.float32), wide, rtol=1e-2, atol=1e-2)  # 8 bits of fraction

@@ -111,7 +111,8 @@ def test_nan_and_far_places_read_zero_or_nan_and_stay_inside():
         ((jnp.zeros((4, 4, 1)), jnp.eye(3), jnp.zeros(2), (4, 4)), r"a matrix \(3, 3\)"),
         ((jnp.zeros((4, 4, 1)), jnp.eye(2), jnp.zeros(2), (0, 4)), r"output of shape \(0, 4\)"),
         ((jnp.zeros((4, 4, 1)), jnp.eye(2), jnp.zeros(2), (4, 4), 0.0), r"zoom 0.0"),
-        ((jnp.zeros((4, 4, 1), jnp.int32), jnp.eye(2), jnp.zeros(2), (4, 4)), r"int32"),
+        ((jnp.zeros((4, 4, 1)), 0.5 * jnp.eye(2), jnp.zeros(2), (4, 4)), r"magnifies 2 times, with zoom 1.4"),
+        ((jnp.zeros((4, 4, 1)), jnp.zeros((2, 2)), jnp.zeros(2), (4, 4)), r"not singular"),
     ],
 )
 def test_what_does_not_fit_is_refused(arguments, says):

@@ -57,9 +57,16 @@ def test_no_overflow_and_no_nan_where_nothing_counts():
 def test_refuses(name):
     rule = PAIRS[name][0]
     for bad, axis, said in (
-        (jnp.ones((2, 3)), 2, "axis that the array has"),
-        (jnp.ones((2, 0)), -1, "at least one element"),
-        (jnp.ones((2, 3), jnp.int32), -1, "floating-point"),
+        (jnp.ones((2, 3)), 2, "distinct axes from -2 to 1"),
+        (jnp.ones((2, 3)), (0, -2), "distinct axes from -2 to 1"),
+        (jnp.ones((2, 3)), 0.5, "whole numbers"),
     ):
         with pytest.raises(InvalidInput, match=said):
             rule(bad, axis=axis)
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_accepts_what_jax_accepts(name):
+    rule, plain = PAIRS[name][:2]
+    for x, axis in ((jnp.zeros((2, 0)), -1), (jnp.arange(6).reshape(2, 3), np.int64(1))):
+        np.testing.assert_array_equal(rule(x, axis=axis), plain(x, axis=int(axis)))

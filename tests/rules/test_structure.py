@@ -93,7 +93,6 @@ def test_every_transformation_passes(x64):
         (lambda: merge(), "branches of nothing"),
         (lambda: merge(jnp.zeros(2), jnp.zeros(3)), r"\(2,\) float32 and \(3,\) float32"),
         (lambda: merge(jnp.zeros(2), jnp.zeros(2, jnp.bfloat16)), "bfloat16"),
-        (lambda: merge(jnp.zeros(2, int), jnp.zeros(2, int)), "int32"),
         (lambda: concatenate([]), "arrays of nothing"),
         (lambda: concatenate([jnp.zeros((2, 3)), jnp.zeros((3, 3))], 1), "axis 1"),
         (lambda: concatenate([jnp.zeros(2)], 1), "axis 1"),

@@ -4,8 +4,9 @@
     g_v = p^T g,   g_p = g v^T,   g_s = p (g_p - D),   D = <g, o>,   g_q = c g_s k,   g_k = c g_s^T q
 
 Shapes: B batch, T queries, S keys, N heads, H features of a head.
-Saved: q, k, v, the output o, and for every query the maximum and the sum of its softmax; never the T x S weights p.
-They are made again, a chunk of keys at a time (`chunks`), and D needs o only: <g_p, p> = <g, p v>.
+Saved: q, k, v, the output o, and for every query the maximum and the sum of its softmax; the T x S weights p only
+where all of them are few (4 million). Else they are made again, a chunk of keys at a time (`chunks`), and D needs o
+only: <g_p, p> = <g, p v>.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import numpy as np
 from jax import Array
 
 from diffprog.errors import InvalidInput
+from diffprog.rules import choice
 from diffprog.rules.attention.chunks import attention
 from diffprog.rules.core.floating import floating
 from diffprog.rules.core.record import Case, Rule
@@ -72,10 +74,11 @@ def dot_product_attention(
     mask = None if mask is None else mask.reshape((1,) * (len(batch) + 3 - mask.ndim) + mask.shape)
     mask = None if mask is None else _four(jnp.broadcast_to(mask, (*batch, *mask.shape[-3:])))
     scale = 1 / math.sqrt(features) if scale is None else float(scale)
-    chunk = (
-        _chunk(math.prod(batch) * heads * queries, k.shape[1]) if chunk is None else min(chunk, k.shape[1])
-    )
-    out = attention(_four(q), k, v, mask, causal=bool(causal), scale=scale, chunk=int(chunk))
+    rows = math.prod(batch) * heads * queries
+    chunk = _chunk(rows, k.shape[1]) if chunk is None else min(int(chunk), k.shape[1])
+    # Few weights are kept: to make them again costs more than it saves (0.7 of autodiff's speed).
+    keep = chunk == k.shape[1] and rows * chunk <= choice.size("attention: weights kept up to")
+    out = attention(_four(q), k, v, mask, causal=bool(causal), scale=scale, chunk=chunk, keep=keep)
     return out.reshape(q.shape)
 
 
@@ -161,8 +164,8 @@ RULES = (
         forward=r"o = p\,v,\quad p = \mathrm{softmax}(s),\quad s = q k^\top / \sqrt{H}",
         backward=r"g_v = p^\top g_o,\quad g_s = p\,(g_o v^\top - \langle g_o, o \rangle),\quad "
         r"g_q = g_s k / \sqrt{H},\quad g_k = g_s^\top q / \sqrt{H}",
-        saved="q, k, v, o, and the maximum and sum of every query's softmax: linear in the sequence. "
-        "Scores and sums in at least float32",
+        saved="q, k, v, o, and the maximum and sum of every query's softmax: linear in the sequence; where the scores "
+        "are few (4 million), p as well. Scores and sums in at least float32",
         source="Vaswani et al. 2017; Rabe and Staats 2021; Dao et al. 2022",
         differentiable=(0, 1, 2),
         cases=(

@@ -85,12 +85,12 @@ def _over(step: Any, start: Any, chunks: Any) -> tuple[Any, Any]:
 
 
 def _forward(
-    q: Array, k: Array, v: Array, mask: Array | None, causal: bool, scale: float, chunk: int
-) -> tuple[Array, tuple[Array, Array]]:
+    q: Array, k: Array, v: Array, mask: Array | None, causal: bool, scale: float, chunk: int, keep: bool
+) -> tuple[Array, tuple[Array, Array, Array | None]]:
     batch, queries, heads, _ = q.shape
     one = jnp.zeros((batch, heads, queries, 1), wider(q))
 
-    def step(carry: Any, part: Any) -> tuple[Any, None]:
+    def step(carry: Any, part: Any) -> tuple[Any, Array | None]:
         total, peak, weight = carry
         some_k, some_v, seen = part
         scores = _scores(q, some_k, scale)
@@ -99,18 +99,22 @@ def _forward(
         top = jnp.maximum(peak, lax.stop_gradient(jnp.max(scores, -1, keepdims=True)))
         before, p = jnp.exp(peak - top), jnp.exp(scores - top)
         weight = weight * before + jnp.sum(p, -1, keepdims=True)
-        return (total * _rows(before) + _times(p, some_v), top, weight), None
+        return (total * _rows(before) + _times(p, some_v), top, weight), p if keep else None
 
     start = (jnp.zeros((*q.shape[:3], v.shape[-1]), one.dtype), one - jnp.inf, one)
     chunks = _in_chunks(k, v, mask, queries, causal, chunk)
-    (total, peak, weight), _ = _over(step, start, chunks)
-    return (total / _rows(weight)).astype(q.dtype), (peak, weight)
+    (total, peak, weight), p = _over(step, start, chunks)
+    p = None if p is None else (p[0] / weight).astype(q.dtype)
+    return (total / _rows(weight)).astype(q.dtype), (peak, weight, p)
 
 
 # ---- backward ----------------------------------------------------------------------------------------------
 
 
-def _weights(q: Array, some_k: Array, seen: Any, peak: Array, weight: Array, scale: float) -> Array:
+def _weights(saved: Any, some_k: Array, seen: Any, scale: float) -> Array:
+    q, _k, _v, _mask, _out, peak, weight, p = saved
+    if p is not None:
+        return p.astype(wider(p))
     scores = _scores(q, some_k, scale)
     return jnp.exp((scores if seen is None else _masked(scores, seen)) - peak) / weight
 
@@ -121,15 +125,15 @@ def _visible(changes: Array, seen: Any) -> Array:
 
 
 def _pull(
-    saved: Any, g: Array, wanted: tuple[bool, ...], causal: bool, scale: float, chunk: int
+    saved: Any, g: Array, wanted: tuple[bool, ...], causal: bool, scale: float, chunk: int, keep: bool
 ) -> tuple[Array | None, ...]:
-    q, k, v, mask, out, peak, weight = saved
+    q, k, v, mask, out, *_ = saved
     to_q, to_k, to_v = wanted
     along = jnp.sum((g.astype(wider(g)) * out.astype(wider(g))), -1, keepdims=True)
 
     def step(g_q: Array, part: Any) -> tuple[Array, tuple[Array | None, Array | None]]:
         some_k, some_v, seen = part
-        p = _weights(q, some_k, seen, peak, weight, scale)
+        p = _weights(saved, some_k, seen, scale)
         g_v = _times_transposed(p, g) if to_v else None
         if not to_q and not to_k:
             return g_q, (None, g_v)
@@ -148,14 +152,16 @@ def _joined(chunks: Array, like: Array) -> Array:
     return joined[:, : like.shape[1]].astype(like.dtype)
 
 
-def _push(saved: Any, q_dot: Any, k_dot: Any, v_dot: Any, causal: bool, scale: float, chunk: int) -> Array:
+def _push(
+    saved: Any, q_dot: Any, k_dot: Any, v_dot: Any, causal: bool, scale: float, chunk: int, keep: bool
+) -> Array:
     """o' = sum p s' v + p v' - o sum p s',  s' = c (q' k^T + q k'^T)."""
-    q, k, v, mask, out, peak, weight = saved
+    q, k, v, mask, out, peak, *_ = saved
 
     def step(carry: Any, part: Any) -> tuple[Any, None]:
         change, mean = carry
         (some_k, some_v, seen), (some_k_dot, some_v_dot) = part
-        p = _weights(q, some_k, seen, peak, weight, scale)
+        p = _weights(saved, some_k, seen, scale)
         if v_dot is not None:
             change = change + _times(p, some_v_dot)
         moved = [_scores(q_dot, some_k, scale)] if q_dot is not None else []

@@ -17,12 +17,12 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from diffprog.errors import InvalidInput
 from diffprog.rules.core.anatomy import Backward, operation
-from diffprog.rules.core.floating import floating
+from diffprog.rules.core.axes import Axes, axes_of
+from diffprog.rules.core.floating import promoted
 from diffprog.rules.core.record import Case, Rule
 
-Axis = int | tuple[int, ...]
+Axis = tuple[int, ...]
 
 
 def _output(_: Any, x_out: Array, __: Any, axis: Axis) -> Array:
@@ -41,33 +41,34 @@ _softmax = operation(
 )
 
 
-def softmax(x: Array, axis: Axis = -1) -> Array:
+def softmax(x: Array, axis: Axes = -1) -> Array:
     """e^x / sum(e^x) along one axis or several.
 
     Raises:
-      InvalidInput: an axis that x does not have, or no elements along it; an integer or complex array.
+      InvalidInput: an axis that x does not have.
 
     Example:
       >>> import jax.numpy as jnp
       >>> softmax(jnp.array([1.0, 1.0]))
       Array([0.5, 0.5], dtype=float32)
     """
-    return _softmax(x, axis=_axes("softmax", x, axis))
+    (x,) = promoted(x)
+    return _softmax(x, axis=axes_of("softmax", x.shape, axis))
 
 
 # ---- log softmax: J = I - 1 p^T, with p = e / total --------------------------------------------------------
 
 
-def exponentials(x: Array, axis: Axis) -> tuple[Array, Array, Array]:
+def exponentials(x: Array, axis: int | Axis) -> tuple[Array, Array, Array]:
     """e = exp(x - top), its sum, and top, the maximum along `axis` where it is finite and else 0."""
-    top = lax.stop_gradient(jnp.max(x, axis, keepdims=True))
+    top = lax.stop_gradient(jnp.max(x, axis, keepdims=True, initial=-jnp.inf))
     top = jnp.where(jnp.isfinite(top), top, 0)
     powers = jnp.exp(x - top)
     return powers, jnp.sum(powers, axis, keepdims=True), top
 
 
 def _log_softmax_value(x: Array, axis: Axis) -> tuple[Array, tuple[Array, Array]]:
-    shifted = x - lax.stop_gradient(jnp.max(x, axis, keepdims=True))
+    shifted = x - lax.stop_gradient(jnp.max(x, axis, keepdims=True, initial=-jnp.inf))
     powers = jnp.exp(shifted)
     total = jnp.sum(powers, axis, keepdims=True)
     return shifted - jnp.log(total), (powers, total)
@@ -75,7 +76,7 @@ def _log_softmax_value(x: Array, axis: Axis) -> tuple[Array, tuple[Array, Array]
 
 def _log_softmax_pull(saved: tuple[Array, Array], g: Array, axis: Axis) -> Array:
     powers, total = saved
-    return g - powers * (jnp.sum(g, axis, keepdims=True) / total)
+    return g + (-jnp.sum(g, axis, keepdims=True) / total) * powers
 
 
 def _log_softmax_push(saved: tuple[Array, Array], x_dot: Array, axis: Axis) -> Array:
@@ -91,18 +92,19 @@ _log_softmax = operation(
 )
 
 
-def log_softmax(x: Array, axis: Axis = -1) -> Array:
+def log_softmax(x: Array, axis: Axes = -1) -> Array:
     """x - log(sum(e^x)) along one axis or several.
 
     Raises:
-      InvalidInput: an axis that x does not have, or no elements along it; an integer or complex array.
+      InvalidInput: an axis that x does not have.
 
     Example:
       >>> import jax.numpy as jnp
       >>> jnp.exp(log_softmax(jnp.array([1.0, 1.0])))
       Array([0.5, 0.5], dtype=float32)
     """
-    return _log_softmax(x, axis=_axes("log_softmax", x, axis))
+    (x,) = promoted(x)
+    return _log_softmax(x, axis=axes_of("log_softmax", x.shape, axis))
 
 
 # ---- log-sum-exp: the sum is kept with its axes of length one; 0 and not NaN where all of x is -inf -------
@@ -135,37 +137,26 @@ _logsumexp = operation(
 )
 
 
-def logsumexp(x: Array, axis: Axis | None = None, keepdims: bool = False) -> Array:
+def logsumexp(x: Array, axis: Axes = None, keepdims: bool = False) -> Array:
     """log(sum(e^x)) without overflow, along one axis, several, or all.
 
     Args:
-      x: any shape, floating.
+      x: any shape.
       axis: what to sum over; None: everything.
       keepdims: whether these axes stay, with length one.
 
     Raises:
-      InvalidInput: an axis that x does not have, or no elements along it; an integer or complex array.
+      InvalidInput: an axis that x does not have.
 
     Example:
       >>> import jax, jax.numpy as jnp
       >>> jax.grad(logsumexp)(jnp.zeros(4))
       Array([0.25, 0.25, 0.25, 0.25], dtype=float32)
     """
-    axes = _axes("logsumexp", x, tuple(range(x.ndim)) if axis is None else axis)
+    (x,) = promoted(x)
+    axes = axes_of("logsumexp", x.shape, axis)
     total = _logsumexp(x, axis=axes)
     return total if keepdims else jnp.squeeze(total, axes)
-
-
-def _axes(where: str, x: Array, axis: Axis) -> Axis:
-    floating(where, x=x)
-    for one in (axis,) if isinstance(axis, int) else axis:
-        if not -x.ndim <= one < x.ndim or not x.shape[one]:
-            raise InvalidInput(
-                f"{where} got axis {axis} for an array of shape {x.shape}",
-                "an axis that the array has, with at least one element along it",
-                "axis=-1, the last one, and an array that is not empty",
-            )
-    return axis if isinstance(axis, int) else tuple(axis)
 
 
 def _scores(key: Array, dtype: Any) -> tuple[Array]:

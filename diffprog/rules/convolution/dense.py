@@ -15,16 +15,11 @@ import math
 import jax.numpy as jnp
 from jax import Array, lax
 
+from diffprog.rules import choice
 from diffprog.rules.convolution.plain import Formulation, plain, plain_input_gradient, plain_weight_gradient
 from diffprog.rules.convolution.shape import Shape
 from diffprog.rules.core.floating import wider
 from diffprog.rules.core.windows import pad_inputs, pad_outputs, phases, read_offset, read_tap
-
-FLIPPED_IS_FASTER_FROM = 50  # pixels: measured on two CPU cores at 13, 27 and 55
-MOST_SHIFTED_TAPS = 9  # 5x5 at [64, 14, 14, 32] -> 64 took 2.2 times as long as XLA's own
-SMALL_WINDOW = (
-    12  # numbers: 3 times faster at 3x3x1; at 5x5x1 and from 3x3x16 XLA's own is on a par or faster
-)
 
 
 def applies(shape: Shape) -> bool:
@@ -33,11 +28,9 @@ def applies(shape: Shape) -> bool:
 
 
 def _input_gradient(g: Array, W: Array, shape: Shape) -> Array:
-    narrow = (
-        W.shape[-1] >= 2 * W.shape[-2] and max(axis.length for axis in shape.axes) < FLIPPED_IS_FASTER_FROM
-    )
-    few = math.prod(W.shape[:-2]) <= MOST_SHIFTED_TAPS
-    if narrow and few and set(shape.strides) == {1}:
+    small = max(axis.length for axis in shape.axes) < choice.size("dense: shifted products below")
+    few = math.prod(W.shape[:-2]) <= choice.size("dense: shifted products up to taps")
+    if small and few and W.shape[-1] >= 2 * W.shape[-2] and set(shape.strides) == {1}:
         return _shifted_products(g, W, shape)
     return plain_input_gradient(g, W, shape)
 
@@ -59,7 +52,8 @@ def _shifted_products(g: Array, W: Array, shape: Shape) -> Array:
 
 def _weight_gradient(x: Array, g: Array, shape: Shape) -> Array:
     """One product of all windows with g_out where windows are small; else XLA's convolution, which then wins."""
-    if x.shape[-1] * math.prod(shape.sizes) > SMALL_WINDOW or set(shape.strides) != {1}:
+    window = x.shape[-1] * math.prod(shape.sizes)
+    if window > choice.size("dense: product of windows up to") or set(shape.strides) != {1}:
         return plain_weight_gradient(x, g, shape)
     padded = pad_inputs(x, shape.axes, 0)
     windows = jnp.concatenate([read_tap(padded, shape.axes, at) for _, at in shape.taps], -1)

@@ -18,11 +18,12 @@ from typing import Any
 
 from jax import Array, lax
 
+from diffprog.rules import choice
 from diffprog.rules.convolution import dense, depthwise, depthwise_transposed, grouped, one_tap, transposed
-from diffprog.rules.convolution.plain import Formulation, channels_last
+from diffprog.rules.convolution.plain import Formulation, channels_last, plain
 from diffprog.rules.convolution.shape import Shape, convolution_shape
 from diffprog.rules.core.bilinear import family
-from diffprog.rules.core.floating import floating
+from diffprog.rules.core.floating import floating, has_derivative
 
 
 def formulation(shape: Shape, kernel: tuple[int, ...]) -> Formulation:
@@ -97,7 +98,8 @@ def conv_general_dilated(
       Array([1., 3., 5.], dtype=float32)
     """
     asked = {"precision": precision, "preferred_element_type": preferred_element_type, **rest}
-    if batch_group_count != 1 or given(asked) or not is_channels_last(lhs, rhs, dimension_numbers):
+    special = batch_group_count != 1 or given(asked) or not (has_derivative(lhs) or has_derivative(rhs))
+    if special or not is_channels_last(lhs, rhs, dimension_numbers):
         return lax.conv_general_dilated(
             lhs, rhs, window_strides, padding, lhs_dilation, rhs_dilation, dimension_numbers,
             feature_group_count, batch_group_count, precision, preferred_element_type, **rest,
@@ -106,7 +108,7 @@ def conv_general_dilated(
     shape = convolution_shape(
         lhs.shape, rhs.shape, window_strides, padding, lhs_dilation, rhs_dilation, feature_group_count
     )
-    return _convolution.product(lhs, rhs, shape=shape)
+    return _convolution.product(lhs, rhs, shape=shape) if choice.applies(lhs, rhs) else plain(lhs, rhs, shape)
 
 
 def given(rest: dict[str, Any]) -> bool:

@@ -19,6 +19,7 @@ from functools import partial
 import jax.numpy as jnp
 from jax import Array, lax
 
+from diffprog.rules import choice
 from diffprog.rules.convolution.plain import (
     Formulation,
     mirrored,
@@ -31,11 +32,8 @@ from diffprog.rules.core.boundary import boundary
 from diffprog.rules.core.floating import wider
 from diffprog.rules.core.windows import Axis, pad_inputs, read_tap
 
-# Measured on two CPU cores against XLA's grouped convolution.
-SMALL = 8  # channels of a group: sums of shifted products win 3 to 10 times at 4 and 8, and lose at 16
 MANY = 16  # groups from which they fill a vector
 MOST_TERMS = 128  # in one such sum; beyond, compiling takes seconds
-WIDE = 16  # channels of a group from which a convolution for each wins 1.2 to 2 times
 FEW = 4  # groups up to which it wins with fewer channels too
 MOST_CONVOLUTIONS = 64  # in one program
 BLOCK = 32  # channels to multiply at once in the weight gradient
@@ -49,8 +47,7 @@ def applies(shape: Shape) -> bool:
 def _forward(x: Array, W: Array, shape: Shape) -> Array:
     if _many_small(W, shape):
         return _shifted_sum(x, W, shape)
-    wide = W.shape[-2] >= WIDE or shape.groups <= FEW
-    if wide and shape.groups <= MOST_CONVOLUTIONS and set(shape.spread) == {1}:
+    if _wide(W, shape) and shape.groups <= MOST_CONVOLUTIONS and set(shape.spread) == {1}:
         return _for_every_group(plain, x, W, shape)
     return plain(x, W, shape)
 
@@ -59,8 +56,11 @@ def _input_gradient(g: Array, W: Array, shape: Shape) -> Array:
     if _many_small(W, shape):
         back = [Axis(a.outputs, a.size, 1, a.size - 1 - a.low, a.size - 1 - a.high) for a in shape.axes]
         return _shifted_sum(g, mirrored(W, shape.groups), shape._replace(axes=tuple(back)))
-    wide = W.shape[-2] >= WIDE or shape.groups <= FEW or set(shape.strides) != {1}
-    if wide and shape.groups <= MOST_CONVOLUTIONS and set(shape.spread) == {1}:
+    if (
+        (_wide(W, shape) or set(shape.strides) != {1})
+        and shape.groups <= MOST_CONVOLUTIONS
+        and set(shape.spread) == {1}
+    ):
         return _for_every_group(plain_input_gradient, g, W, shape)
     return plain_input_gradient(g, W, shape)
 
@@ -71,6 +71,10 @@ def _weight_gradient(x: Array, g: Array, shape: Shape) -> Array:
     if shape.groups <= MOST_CONVOLUTIONS:
         return _for_every_group(plain_weight_gradient, x, g, shape)
     return plain_weight_gradient(x, g, shape)
+
+
+def _wide(W: Array, shape: Shape) -> bool:
+    return W.shape[-2] >= choice.size("grouped: a convolution each from channels") or shape.groups <= FEW
 
 
 def _for_every_group(one: Callable[..., Array], a: Array, b: Array, shape: Shape) -> Array:
@@ -84,9 +88,15 @@ def _for_every_group(one: Callable[..., Array], a: Array, b: Array, shape: Shape
 
 def _many_small(W: Array, shape: Shape) -> bool:
     """Stride 1 only: with stride 2 there was nothing to gain forward."""
-    small = max(W.shape[-2], W.shape[-1] // shape.groups) <= SMALL and shape.groups >= MANY
+    channels = max(W.shape[-2], W.shape[-1] // shape.groups)
+    small = channels <= choice.size("grouped: shifted sums up to channels")
     terms = W.shape[-2] * math.prod(shape.sizes)
-    return small and terms <= MOST_TERMS and set(shape.strides) == set(shape.spread) == {1}
+    return (
+        small
+        and shape.groups >= MANY
+        and terms <= MOST_TERMS
+        and set(shape.strides) == set(shape.spread) == {1}
+    )
 
 
 def _shifted_sum(x: Array, W: Array, shape: Shape) -> Array:

@@ -12,9 +12,12 @@ other order, j' = size - 1 - j; that mirror image, whose windows read the *outpu
 
 from __future__ import annotations
 
+import math
+
 import jax.numpy as jnp
 from jax import Array, lax
 
+from diffprog.rules import choice
 from diffprog.rules.convolution.plain import Formulation, mirrored, plain
 from diffprog.rules.convolution.shape import Shape
 from diffprog.rules.core.floating import wider
@@ -47,6 +50,13 @@ def mirror(shape: Shape) -> tuple[Axis, ...]:
 
 
 def _forward(x: Array, W: Array, shape: Shape) -> Array:
+    if math.prod(x.shape[:-1]) < choice.size("transposed: one product from"):
+        return plain(x, W, shape)
+    return _one_product(x, W, shape)
+
+
+def _one_product(x: Array, W: Array, shape: Shape) -> Array:
+    """Every pixel times every tap at once; then each output collects its taps."""
     axes = mirror(shape)
     wide = wider(x)
     products = lax.dot_general(  # (N, *space, C) (*taps, C, D) -> (N, *space, *taps, D)

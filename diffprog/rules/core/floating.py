@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import jax.numpy as jnp
+from jax import Array
 
 from diffprog.errors import InvalidInput
 
@@ -33,6 +34,18 @@ def floating(where: str, **arrays: Any) -> None:
             "one dtype, so that no precision is lost or spent unseen",
             f"{other}.astype({first}.dtype)",
         )
+
+
+def has_derivative(*arrays: Any) -> bool:
+    """Whether all are real floating-point arrays. Others have no rule: the plain operation computes them."""
+    return all(jnp.issubdtype(jnp.result_type(x), jnp.floating) for x in arrays)
+
+
+def promoted(*arrays: Any) -> list[Array]:
+    """The arrays in the one floating dtype that arithmetic on them would have; gradients keep their own."""
+    dtype = jnp.result_type(*arrays)
+    dtype = dtype if jnp.issubdtype(dtype, jnp.inexact) else jnp.result_type(float)
+    return [jnp.asarray(x, dtype) for x in arrays]
 
 
 def _weak(x: Any) -> bool:

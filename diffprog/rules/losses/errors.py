@@ -17,11 +17,12 @@ from jax import Array
 
 from diffprog.errors import InvalidInput
 from diffprog.rules.core.anatomy import Backward, operation
+from diffprog.rules.core.axes import Axes, axes_of
 from diffprog.rules.core.floating import floating
 from diffprog.rules.core.record import Case, Rule
 from diffprog.rules.pointwise.elementwise import number
 
-Axis = int | tuple[int, ...] | None
+Axis = tuple[int, ...]
 
 
 # ---- squared error: g_y = g (y - t). Saved: the one difference, which serves both gradients ----------------
@@ -53,7 +54,7 @@ _squared_error = operation(
 )
 
 
-def squared_error(y: Array, t: Array, axis: Axis = None) -> Array:
+def squared_error(y: Array, t: Array, axis: Axes = None) -> Array:
     """1/2 |y - t|^2, the lecture's loss: its gradient is the error itself.
 
     Args:
@@ -109,7 +110,7 @@ _huber = operation(
 )
 
 
-def huber(y: Array, t: Array, delta: float = 1.0, axis: Axis = None) -> Array:
+def huber(y: Array, t: Array, delta: float = 1.0, axis: Axes = None) -> Array:
     """Sum of e^2/2 where |e| <= delta, and delta (|e| - delta/2) beyond, with e = y - t.
 
     Args:
@@ -134,7 +135,7 @@ def huber(y: Array, t: Array, delta: float = 1.0, axis: Axis = None) -> Array:
     return jnp.squeeze(_huber(jnp.asarray(y), jnp.asarray(t), axis=axes, delta=delta), axes)
 
 
-def checked(where: str, y: Array, t: Array, axis: Axis) -> tuple[int, ...]:
+def checked(where: str, y: Array, t: Array, axis: Axes) -> tuple[int, ...]:
     """The axes as a tuple, when everything fits."""
     floating(where, prediction=y, target=t)
     if jnp.shape(y) != jnp.shape(t):
@@ -143,23 +144,17 @@ def checked(where: str, y: Array, t: Array, axis: Axis) -> tuple[int, ...]:
             "equal shapes: broadcasting here is more often a mistake than meant",
             "jnp.broadcast_to(target, prediction.shape) if it is meant",
         )
-    rank = jnp.ndim(y)
-    axes = tuple(range(rank)) if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
-    if not all(-rank <= one < rank for one in axes):
-        raise InvalidInput(
-            f"{where} got axis {axis} for shape {jnp.shape(y)}", "axes that it has", "axis=None"
-        )
-    return axes
+    return axes_of(where, jnp.shape(y), axis)
 
 
 # ---- records -----------------------------------------------------------------------------------------------
 
 
-def _plain_squared(y: Array, t: Array, axis: Axis = None) -> Array:
+def _plain_squared(y: Array, t: Array, axis: int | None = None) -> Array:
     return 0.5 * jnp.sum(jnp.square(y - t), axis)
 
 
-def _plain_huber(y: Array, t: Array, delta: float = 1.0, axis: Axis = None) -> Array:
+def _plain_huber(y: Array, t: Array, delta: float = 1.0, axis: int | None = None) -> Array:
     size = jnp.abs(y - t)
     return jnp.sum(jnp.where(size <= delta, 0.5 * size**2, delta * (size - 0.5 * delta)), axis)
 

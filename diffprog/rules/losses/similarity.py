@@ -16,12 +16,13 @@ from jax import Array
 
 from diffprog.errors import InvalidInput
 from diffprog.rules.core.anatomy import Backward, operation
+from diffprog.rules.core.axes import Axes, axes_of
 from diffprog.rules.core.floating import floating
 from diffprog.rules.core.record import Case, Rule
-from diffprog.rules.normalization.l2 import check_axis, check_epsilon, inverse_length
+from diffprog.rules.normalization.l2 import check_epsilon, inverse_length
 
 
-def _forward(a: Array, b: Array, axis: int, epsilon: float) -> tuple[Array, Any]:
+def _forward(a: Array, b: Array, axis: tuple[int, ...], epsilon: float) -> tuple[Array, Any]:
     (of_a, _), (of_b, _) = lengths = inverse_length(a, axis, epsilon), inverse_length(b, axis, epsilon)
     wide = a.astype(of_a.dtype) * b.astype(of_b.dtype)
     cosine = jnp.sum(wide, axis, keepdims=True) * of_a * of_b
@@ -49,7 +50,7 @@ def _pull(saved: Any, g: Array, **_: Any) -> Array:
     return (g.astype(direction.dtype) * direction).astype(g.dtype)
 
 
-def _push(saved: Any, dot: Array, axis: int, epsilon: float) -> Array:
+def _push(saved: Any, dot: Array, axis: tuple[int, ...], epsilon: float) -> Array:
     direction = _direction(saved)
     return jnp.sum(dot.astype(direction.dtype) * direction, axis, keepdims=True).astype(dot.dtype)
 
@@ -63,7 +64,7 @@ _cosine = operation(
 )
 
 
-def cosine_similarity(a: Array, b: Array, axis: int = -1, epsilon: float = 1e-12) -> Array:
+def cosine_similarity(a: Array, b: Array, axis: Axes = -1, epsilon: float = 1e-12) -> Array:
     """<a, b> / (|a| |b|) along one axis.
 
     Args:
@@ -86,11 +87,11 @@ def cosine_similarity(a: Array, b: Array, axis: int = -1, epsilon: float = 1e-12
     floating("cosine_similarity", a=a, b=b)
     check_epsilon("cosine_similarity", epsilon)
     a, b = _broadcast(a, b)
-    check_axis("cosine_similarity", a, axis)
-    return jnp.squeeze(_cosine(a, b, axis=axis, epsilon=float(epsilon)), axis)
+    axes = axes_of("cosine_similarity", a.shape, axis)
+    return jnp.squeeze(_cosine(a, b, axis=axes, epsilon=float(epsilon)), axes)
 
 
-def cosine_distance(a: Array, b: Array, axis: int = -1, epsilon: float = 1e-12) -> Array:
+def cosine_distance(a: Array, b: Array, axis: Axes = -1, epsilon: float = 1e-12) -> Array:
     """1 - cosine similarity, from 0 to 2; arguments and errors of `cosine_similarity`.
 
     Example:

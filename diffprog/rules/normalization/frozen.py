@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from diffprog.rules.core.anatomy import Backward, operation
-from diffprog.rules.core.floating import wider
+from diffprog.rules.core.floating import promoted, wider
 from diffprog.rules.normalization.norms import check_channels
 
 
@@ -85,4 +85,4 @@ def batch_norm_frozen(
       Array([2.], dtype=float32)
     """
     check_channels("batch_norm_frozen", x, scale=scale, bias=bias, mean=mean, variance=variance)
-    return _frozen(x, scale, bias, mean, variance, epsilon=float(epsilon))
+    return _frozen(*promoted(x, scale, bias, mean, variance), epsilon=float(epsilon))

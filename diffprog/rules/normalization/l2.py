@@ -17,23 +17,24 @@ from jax import Array
 
 from diffprog.errors import InvalidInput
 from diffprog.rules.core.anatomy import Backward, operation
-from diffprog.rules.core.floating import floating, wider
+from diffprog.rules.core.axes import Axes, axes_of
+from diffprog.rules.core.floating import promoted, wider
 from diffprog.rules.core.record import Case, Rule
 
 
-def inverse_length(x: Array, axis: int, epsilon: float) -> tuple[Array, Array]:
+def inverse_length(x: Array, axis: tuple[int, ...], epsilon: float) -> tuple[Array, Array]:
     """1 / max(|x|, epsilon) along `axis`, and whether |x| was the greater; no NaN at 0, in any order."""
     square = jnp.sum(jnp.square(x.astype(wider(x))), axis, keepdims=True)
     long = ~(square <= epsilon * epsilon)  # so that NaN is long, and stays NaN
     return jax.lax.rsqrt(jnp.where(long, square, epsilon * epsilon)), long
 
 
-def _forward(x: Array, axis: int, epsilon: float) -> tuple[Array, tuple[Array, Array]]:
+def _forward(x: Array, axis: tuple[int, ...], epsilon: float) -> tuple[Array, tuple[Array, Array]]:
     rate, long = inverse_length(x, axis, epsilon)
     return (x.astype(rate.dtype) * rate).astype(x.dtype), (rate, long)
 
 
-def _turned(saved: Any, g: Array, axis: int, epsilon: float) -> Array:
+def _turned(saved: Any, g: Array, axis: tuple[int, ...], epsilon: float) -> Array:
     x_out, (rate, long) = saved
     wide, x_out = g.astype(rate.dtype), x_out.astype(rate.dtype)
     along = jnp.sum(wide * x_out, axis, keepdims=True)
@@ -49,8 +50,8 @@ _l2_normalize = operation(
 )
 
 
-def l2_normalize(x: Array, axis: int = -1, epsilon: float = 1e-12) -> Array:
-    """x / max(|x|, epsilon) along one axis.
+def l2_normalize(x: Array, axis: Axes = -1, epsilon: float = 1e-12) -> Array:
+    """x / max(|x|, epsilon) along one axis or several.
 
     Args:
       x: any shape with the axis.
@@ -61,28 +62,16 @@ def l2_normalize(x: Array, axis: int = -1, epsilon: float = 1e-12) -> Array:
       the shape of x; vectors of length one.
 
     Raises:
-      InvalidInput: an axis that x does not have, an epsilon whose square is not positive in float32, an array that
-        is not floating.
+      InvalidInput: an axis that x does not have, an epsilon whose square is not positive in float32.
 
     Example:
       >>> import jax.numpy as jnp
       >>> l2_normalize(jnp.array([3.0, 4.0])).round(3)
       Array([0.6, 0.8], dtype=float32)
     """
-    floating("l2_normalize", x=x)
-    check_axis("l2_normalize", x, axis)
+    (x,) = promoted(x)
     check_epsilon("l2_normalize", epsilon)
-    return _l2_normalize(x, axis=axis, epsilon=float(epsilon))
-
-
-def check_axis(where: str, x: Array, axis: int) -> None:
-    """Refuse an axis that x does not have."""
-    if not -x.ndim <= axis < x.ndim:
-        raise InvalidInput(
-            f"{where} got axis {axis} for an array of shape {x.shape}",
-            f"an axis from {-x.ndim} to {x.ndim - 1}" if x.ndim else "an array with at least one axis",
-            "axis=-1, the last one",
-        )
+    return _l2_normalize(x, axis=axes_of("l2_normalize", x.shape, axis), epsilon=float(epsilon))
 
 
 def check_epsilon(where: str, epsilon: float) -> None:

@@ -41,7 +41,7 @@ def batch_norm(
       [N, *spatial, C]. The statistics for the running averages are `batch_statistics(x)`, computed once under jit.
 
     Raises:
-      InvalidInput: shapes that do not fit, arrays that are not floating or not of one dtype, no elements.
+      InvalidInput: shapes that do not fit, arrays that are not floating, no elements.
 
     Example:
       >>> import jax.numpy as jnp
@@ -73,7 +73,7 @@ def layer_norm(
       [..., C].
 
     Raises:
-      InvalidInput: shapes that do not fit, arrays that are not floating or not of one dtype, no elements.
+      InvalidInput: shapes that do not fit, arrays that are not floating, no elements.
 
     Example:
       >>> import jax.numpy as jnp
@@ -95,7 +95,7 @@ def rms_norm(x: Array, scale: Array | None = None, epsilon: float = 1e-6) -> Arr
       [..., C].
 
     Raises:
-      InvalidInput: shapes that do not fit, arrays that are not floating or not of one dtype, no elements.
+      InvalidInput: shapes that do not fit, arrays that are not floating, no elements.
 
     Example:
       >>> import jax.numpy as jnp
@@ -171,12 +171,15 @@ def _parameters(where: str, x: Array, scale: Array | None, bias: Array | None) -
     scale = jnp.ones(x.shape[-1:], x.dtype) if scale is None else scale
     bias = jnp.zeros(x.shape[-1:], x.dtype) if bias is None else bias
     check_channels(where, x, scale=scale, bias=bias)
-    return scale, bias
+    # x stays as narrow as it is; the result has the dtype of the arithmetic, as in Flax and in plain JAX.
+    dtype = jnp.result_type(x, scale, bias)
+    return scale.astype(dtype), bias.astype(dtype)
 
 
 def check_channels(where: str, x: Array, **vectors: Array) -> None:
     """Refuse vectors that do not have one entry for every channel of x, [..., C]."""
-    floating(where, x=x, **vectors)
+    for name, vector in {"x": x, **vectors}.items():
+        floating(where, **{name: vector})
     for name, vector in vectors.items():
         if vector.shape != x.shape[-1:]:
             raise InvalidInput(

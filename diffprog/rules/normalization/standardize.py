@@ -38,14 +38,14 @@ def standardize(
 
     Args:
       x: any shape.
-      scale: as many axes as x, each of length one or of x's length.
-      bias: the shape of scale.
+      scale: as many axes as x, each of length one or of x's length; its dtype may be wider than that of x.
+      bias: the shape and dtype of scale.
       axes: which axes mean and variance are taken over.
       epsilon: added to the variance.
       centred: whether the mean is subtracted.
 
     Returns:
-      the shape and dtype of x.
+      the shape of x, in the dtype of scale and bias.
     """
     return _standardize(x, scale, bias, axes=axes, epsilon=epsilon, centred=centred)
 
@@ -64,7 +64,7 @@ def _with_statistics(
     mean, variance = statistics(x, axes, centred)
     rate = jax.lax.rsqrt(variance + epsilon)
     x_out = _x_hat(x, mean, rate) * scale.astype(mean.dtype) + bias.astype(mean.dtype)
-    return x_out.astype(x.dtype), (mean, rate)
+    return x_out.astype(scale.dtype), (mean, rate)
 
 
 def _value(x: Array, scale: Array, bias: Array, axes: Axes, epsilon: float, centred: bool) -> Array:
@@ -81,44 +81,54 @@ def _shared(scale_shape: tuple[int, ...], shape: tuple[int, ...]) -> Axes:
 
 
 def _mean_of_scaled(scale: Array, values: Array, axes: Axes) -> Array:
-    """mean(scale values) over `axes`, with scale taken out of the sum where it is one number."""
+    """mean(scale values) over `axes`, with scale taken out of the sum where it is one number.
+
+    Where scale varies along all of `axes`, as in a layer norm, the sum is a product with a vector: XLA on CPUs hands
+    both to a library, and would write scale values to memory before it sums them.
+    """
     inner = tuple(i for i in _shared(scale.shape, values.shape) if i in axes)
-    total = scale * jnp.sum(values, inner, keepdims=True)
     rest = tuple(i for i in axes if i not in inner)
-    return jnp.sum(total, rest, keepdims=True) / math.prod(values.shape[i] for i in axes)
+    count = math.prod(values.shape[i] for i in axes)
+    if not inner and scale.size == count:
+        vector = scale.reshape([values.shape[i] for i in axes])
+        numbers = ((axes, tuple(range(vector.ndim))), ((), ()))
+        total = jax.lax.dot_general(values, vector, numbers, precision=jax.lax.Precision.HIGHEST)
+        return jnp.expand_dims(total, axes) / count
+    total = scale * jnp.sum(values, inner, keepdims=True)
+    return jnp.sum(total, rest, keepdims=True) / count
 
 
 # ---- to x_in: J^T and J. J is symmetric but for the place of scale: J = diag(scale) M, J^T = M diag(scale) -
 
 
 def _to_x(saved: Any, g: Array, axes: Axes, epsilon: float, centred: bool) -> Array:
-    x, mean, rate, scale = saved
+    x, mean, rate, scale, _like = saved
     wide, x_hat = g.astype(wider(g)), _x_hat(x, mean, rate)
     flat = wide * scale - x_hat * _mean_of_scaled(scale, wide * x_hat, axes)
     flat = flat - _mean_of_scaled(scale, wide, axes) if centred else flat
-    return (rate * flat).astype(g.dtype)
+    return (rate * flat).astype(x.dtype)
 
 
 def _from_x(saved: Any, x_dot: Array, axes: Axes, epsilon: float, centred: bool) -> Array:
-    x, mean, rate, scale = saved
+    x, mean, rate, scale, like = saved
     wide, x_hat = x_dot.astype(wider(x_dot)), _x_hat(x, mean, rate)
     flat = wide - x_hat * jnp.mean(wide * x_hat, axes, keepdims=True)
     flat = flat - jnp.mean(wide, axes, keepdims=True) if centred else flat
-    return (scale * rate * flat).astype(x_dot.dtype)
+    return (scale * rate * flat).astype(like.dtype)
 
 
 # ---- to scale and bias -------------------------------------------------------------------------------------
 
 
 def _to_scale(saved: Any, g: Array, **_: Any) -> Array:
-    x, mean, rate, like = saved
+    x, mean, rate, like, _ = saved
     gradient = g.astype(wider(g)) * _x_hat(x, mean, rate)
     return jnp.sum(gradient, _shared(like.shape, g.shape), keepdims=True).astype(g.dtype)
 
 
 def _from_scale(saved: Any, scale_dot: Array, **_: Any) -> Array:
-    x, mean, rate, _like = saved
-    return (_x_hat(x, mean, rate) * scale_dot.astype(mean.dtype)).astype(x.dtype)
+    x, mean, rate, _, like = saved
+    return (_x_hat(x, mean, rate) * scale_dot.astype(mean.dtype)).astype(like.dtype)
 
 
 def _to_bias(like: Array, g: Array, **_: Any) -> Array:
@@ -127,7 +137,8 @@ def _to_bias(like: Array, g: Array, **_: Any) -> Array:
 
 def _keep(inputs: Any, _: Array, extra: Any, **__: Any) -> Any:
     x, scale, _bias = inputs
-    return x, *extra, scale.astype(wider(scale))
+    # Of the output only the dtype is needed: an array of nothing carries it.
+    return x, *extra, scale.astype(wider(scale)), jnp.zeros((0,), scale.dtype)
 
 
 _standardize = operation(

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from diffprog.rules.core.floating import floating
+from diffprog.rules.core.floating import has_derivative
 from diffprog.rules.core.record import Case, Rule
 from diffprog.rules.pointwise.elementwise import draws, elementwise
 
@@ -48,7 +48,8 @@ def silu(x: Array) -> Array:
       >>> float(jax.grad(silu)(0.0))
       0.5
     """
-    floating("silu", x=x)
+    if not has_derivative(x):
+        return jax.nn.silu(x)
     return _silu(jnp.asarray(x))
 
 
@@ -60,7 +61,8 @@ def quick_gelu(x: Array) -> Array:
       >>> float(jax.grad(quick_gelu)(0.0))
       0.5
     """
-    floating("quick_gelu", x=x)
+    if not has_derivative(x):
+        return _plain_quick_gelu(x)
     return _quick_gelu(jnp.asarray(x))
 
 
@@ -106,7 +108,8 @@ def gelu(x: Array, approximate: bool = True) -> Array:
       >>> float(jax.grad(gelu)(0.0)), float(jax.grad(gelu)(0.0, approximate=False))
       (0.5, 0.5)
     """
-    floating("gelu", x=x)
+    if not has_derivative(x):
+        return jax.nn.gelu(x, approximate)
     return (_gelu_tanh if approximate else _gelu)(jnp.asarray(x))
 
 

@@ -16,7 +16,7 @@ from jax import Array
 
 from diffprog.errors import InvalidInput
 from diffprog.rules.core.anatomy import Backward, operation
-from diffprog.rules.core.floating import floating
+from diffprog.rules.core.floating import has_derivative
 from diffprog.rules.core.record import Case, Rule
 from diffprog.rules.pointwise.elementwise import draws, elementwise, number
 from diffprog.rules.pointwise.rectifiers import masked
@@ -46,7 +46,8 @@ def hard_swish(x: Array) -> Array:
       >>> [float(jax.grad(hard_swish)(x)) for x in (-3.0, 0.0, 3.0)]
       [0.0, 0.5, 1.0]
     """
-    floating("hard_swish", x=x)
+    if not has_derivative(x):
+        return jax.nn.hard_swish(x)
     return _hard_swish(jnp.asarray(x))
 
 
@@ -77,7 +78,8 @@ def absolute(x: Array) -> Array:
       >>> [float(jax.grad(absolute)(x)) for x in (-2.0, 0.0, 2.0)]
       [-1.0, 0.0, 1.0]
     """
-    floating("absolute", x=x)
+    if not has_derivative(x):
+        return jnp.abs(x)
     return _absolute(jnp.asarray(x))
 
 
@@ -112,10 +114,11 @@ def clip(x: Array, low: float = -jnp.inf, high: float = jnp.inf) -> Array:
       >>> [float(jax.grad(clip)(x, 0.0, 1.0)) for x in (-0.5, 0.0, 0.5, 1.0, 1.5)]
       [0.0, 1.0, 1.0, 1.0, 0.0]
     """
-    floating("clip", x=x)
     low, high = number("clip", "low", low), number("clip", "high", high)
     if not low <= high:
         raise InvalidInput(f"clip got low = {low}, high = {high}", "low <= high", f"clip(x, {high}, {low})")
+    if not has_derivative(x):
+        return jnp.clip(x, low, high)
     return _clip(jnp.asarray(x), low=low, high=high)
 
 

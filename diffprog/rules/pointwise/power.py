@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from diffprog.rules.core.anatomy import Backward, operation
-from diffprog.rules.core.floating import floating
+from diffprog.rules.core.floating import has_derivative, promoted
 from diffprog.rules.core.record import Case, Rule
 from diffprog.rules.pointwise.elementwise import draws, elementwise, number
 
@@ -64,10 +64,12 @@ def power(x: Array, exponent: Array | float) -> Array:
       [-6.0, 0.0, 6.0]
     """
     if isinstance(exponent, int | float):
-        floating("power", x=x)
+        if not has_derivative(x):
+            return jnp.power(x, exponent)
         return _power_by_number(jnp.asarray(x), p=number("power", "exponent", exponent))
-    floating("power", x=x, exponent=exponent)
-    base, exponent = jnp.broadcast_arrays(x, exponent)
+    if not has_derivative(x, exponent):
+        return jnp.power(x, exponent)
+    base, exponent = jnp.broadcast_arrays(*promoted(x, exponent))
     return _power(base, exponent)
 
 

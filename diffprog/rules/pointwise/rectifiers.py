@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from diffprog.rules.core.anatomy import Backward, operation
-from diffprog.rules.core.floating import floating
+from diffprog.rules.core.floating import has_derivative
 from diffprog.rules.core.record import Case, Rule
 from diffprog.rules.pointwise.elementwise import draws, number
 
@@ -94,7 +94,8 @@ def leaky_relu(x: Array, negative_slope: float = 0.01) -> Array:
       >>> [float(jax.grad(leaky_relu)(x, 0.5)) for x in (-1.0, 0.0, 2.0)]
       [0.5, 1.0, 1.0]
     """
-    floating("leaky_relu", x=x)
+    if not has_derivative(x):
+        return jax.nn.leaky_relu(x, negative_slope)
     return _leaky_relu(jnp.asarray(x), slope=number("leaky_relu", "negative_slope", negative_slope))
 
 

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from diffprog.rules.core.floating import floating
+from diffprog.rules.core.floating import has_derivative
 from diffprog.rules.core.record import Case, Rule
 from diffprog.rules.pointwise.elementwise import draws, elementwise
 
@@ -34,7 +34,8 @@ def tanh(x: Array) -> Array:
       >>> float(jax.grad(tanh)(0.0))
       1.0
     """
-    floating("tanh", x=x)
+    if not has_derivative(x):
+        return jnp.tanh(x)
     return _tanh(jnp.asarray(x))
 
 
@@ -51,7 +52,8 @@ def sigmoid(x: Array) -> Array:
       >>> float(jax.grad(sigmoid)(0.0))
       0.25
     """
-    floating("sigmoid", x=x)
+    if not has_derivative(x):
+        return jax.nn.sigmoid(x)
     return _sigmoid(jnp.asarray(x))
 
 
@@ -70,7 +72,8 @@ def softplus(x: Array) -> Array:
       >>> float(jax.grad(softplus)(0.0))
       0.5
     """
-    floating("softplus", x=x)
+    if not has_derivative(x):
+        return jax.nn.softplus(x)
     return _softplus(jnp.asarray(x))
 
 

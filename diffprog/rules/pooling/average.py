@@ -51,7 +51,7 @@ def avg_pool(
       [*batch, *positions, C], of x's dtype.
 
     Raises:
-      InvalidInput: integers or complex numbers, or a window that does not fit into the picture.
+      InvalidInput: a window that does not fit into the picture.
 
     Example:
       >>> import jax.numpy as jnp
@@ -95,7 +95,7 @@ def global_avg_pool(x: Array, keepdims: bool = False) -> Array:
       [N, C] of x's dtype, or [N, 1, .., 1, C].
 
     Raises:
-      InvalidInput: integers or complex numbers, or no pixel to average.
+      InvalidInput: no pixel to average.
 
     Example:
       >>> import jax.numpy as jnp

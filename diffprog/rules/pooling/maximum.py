@@ -11,9 +11,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax
 
 from diffprog.errors import InvalidInput
+from diffprog.rules import choice
 from diffprog.rules.core.record import Case, Rule
 from diffprog.rules.core.windows import (
     Axis,
@@ -50,7 +52,7 @@ def max_pool(
       [*batch, *positions, C], of x's dtype.
 
     Raises:
-      InvalidInput: integers or complex numbers, or a window that does not fit into the picture.
+      InvalidInput: a window that does not fit into the picture.
 
     Example:
       >>> import jax, jax.numpy as jnp
@@ -69,7 +71,8 @@ def max_pool(
             f"window_dilation={(1,) * len(window)}",
         )
     spread = [(size - 1) * step + 1 for size, step in zip(window, dilation, strict=True)]
-    if max(window) > MOST_TAPS or max(dilation) > 1:
+    fast = max(window) <= MOST_TAPS and max(dilation) == 1 and choice.applies(x)
+    if not fast:
         return pooled(partial(_plain, window=window, dilation=dilation), x, spread, strides, padding)
     return pooled(_in_steps, x, window, strides, padding)
 
@@ -83,13 +86,19 @@ def _in_steps(x: Array, axes: tuple[Axis, ...]) -> Array:
 def _plain(x: Array, axes: tuple[Axis, ...], window: Sizes, dilation: Sizes) -> Array:
     return lax.reduce_window(
         x,
-        -jnp.inf,
+        _least(x.dtype),
         lax.max,
         (1, *window, 1),
         (1, *(axis.stride for axis in axes), 1),
         ((0, 0), *((axis.low, axis.high) for axis in axes), (0, 0)),
         window_dilation=(1, *dilation, 1),
     )
+
+
+def _least(dtype: Any) -> Any:
+    if jnp.issubdtype(dtype, jnp.floating):
+        return -jnp.inf
+    return np.asarray(jnp.iinfo(dtype).min if jnp.issubdtype(dtype, jnp.integer) else False, dtype)[()]
 
 
 # ---- record -------------------------------------------------------------------------------------------------

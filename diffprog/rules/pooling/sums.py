@@ -14,8 +14,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax
 
+from diffprog.rules import choice
 from diffprog.rules.core.anatomy import Backward, operation
 from diffprog.rules.core.record import Case, Rule
 from diffprog.rules.core.windows import (
@@ -98,7 +100,7 @@ def sum_pool(
       [*batch, *positions, C], of x's dtype.
 
     Raises:
-      InvalidInput: integers or complex numbers, or a window that does not fit into the picture.
+      InvalidInput: a window that does not fit into the picture.
 
     Example:
       >>> import jax.numpy as jnp
@@ -106,7 +108,8 @@ def sum_pool(
       Array([3., 6.], dtype=float32)
     """
     window, strides = checked(x, window_shape, strides)
-    return pooled(_plain_sums if max(window) > MOST_TAPS else _in_steps, x, window, strides, padding)
+    fast = max(window, default=0) <= MOST_TAPS and choice.applies(x)
+    return pooled(_in_steps if fast else _plain_sums, x, window, strides, padding)
 
 
 def _in_steps(x: Array, axes: tuple[Axis, ...]) -> Array:
@@ -118,7 +121,8 @@ def _in_steps(x: Array, axes: tuple[Axis, ...]) -> Array:
 def _plain_sums(x: Array, axes: tuple[Axis, ...]) -> Array:
     sizes, strides = (tuple(getattr(axis, name) for axis in axes) for name in ("size", "stride"))
     pads = ((0, 0), *((axis.low, axis.high) for axis in axes), (0, 0))
-    return lax.reduce_window(x, 0.0, lax.add, (1, *sizes, 1), (1, *strides, 1), pads)
+    zero = np.zeros((), x.dtype)[()]
+    return lax.reduce_window(x, zero, lax.add, (1, *sizes, 1), (1, *strides, 1), pads)
 
 
 # ---- record -------------------------------------------------------------------------------------------------

@@ -15,11 +15,12 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from diffprog.errors import InvalidInput
+from diffprog.rules import choice
+from diffprog.rules.core.axes import whole
 from diffprog.rules.core.windows import Axis, Padding, window_axes
 
 Sizes = Sequence[int]
 
-TAPS_AT_ONCE = 16
 MOST_TAPS = (
     100  # Along one axis: every tap is a slice in the program, and beyond this compiling takes seconds.
 )
@@ -41,15 +42,9 @@ def pooled(
 
 
 def checked(x: Array, window: Sizes, strides: Sizes | None) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Window and strides as tuples of integers, of lengths that fit the floating-point array x."""
-    if not jnp.issubdtype(jnp.result_type(x), jnp.floating):
-        raise InvalidInput(
-            f"an array of dtype {jnp.result_type(x)}",
-            "a floating-point array, since gradients flow through it",
-            "x.astype(jnp.float32)",
-        )
-    window = tuple(index(size) for size in window)
-    strides = (1,) * len(window) if strides is None else tuple(index(step) for step in strides)
+    """Window and strides as tuples of integers, of lengths that fit the array x."""
+    window = whole("pooling", "window_shape", window)
+    strides = (1,) * len(window) if strides is None else whole("pooling", "strides", strides)
     if not window or jnp.ndim(x) < len(window) + 1 or len(strides) != len(window):
         raise InvalidInput(
             f"a window {window} with strides {strides} over an array of shape {jnp.shape(x)}",
@@ -62,11 +57,10 @@ def checked(x: Array, window: Sizes, strides: Sizes | None) -> tuple[tuple[int, 
 def in_steps(axes: Sequence[Axis]) -> list[tuple[Axis, ...]]:
     """A window of many taps as one window for every axis, the last axis first, which keeps ties row-major.
 
-    Window by window costs the product of the sizes, axis by axis their sum and an array in between: measured on two
-    CPU cores, the sum wins from 5x5 on.
+    Window by window costs the product of the sizes, axis by axis their sum and an array in between.
     """
     axes = tuple(map(_lone, axes))
-    if math.prod(axis.size for axis in axes) <= TAPS_AT_ONCE:
+    if math.prod(axis.size for axis in axes) <= choice.size("pooling: axis by axis beyond"):
         return [axes]
     steps = []
     for number in reversed(range(len(axes))):

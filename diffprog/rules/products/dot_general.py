@@ -20,6 +20,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from diffprog.errors import InvalidInput
+from diffprog.rules import choice
 from diffprog.rules.core.anatomy import Backward, operation
 from diffprog.rules.core.record import Case, Rule
 
@@ -107,7 +108,7 @@ def dot_general(
     """
     numbers = _numbers(lhs, rhs, dimension_numbers)
     special = preferred_element_type is not None or any(value is not None for value in rest.values())
-    if special or lhs.dtype != rhs.dtype or not jnp.issubdtype(lhs.dtype, jnp.floating):
+    if special or lhs.dtype != rhs.dtype or not choice.applies(lhs, rhs):
         return lax.dot_general(lhs, rhs, numbers, precision, preferred_element_type, **rest)
     return _dot_general(lhs, rhs, numbers=numbers, precision=precision)
 

@@ -17,7 +17,7 @@ from jax import Array
 
 from diffprog.errors import InvalidInput
 from diffprog.rules.core.anatomy import Backward, operation
-from diffprog.rules.core.floating import floating
+from diffprog.rules.core.floating import has_derivative
 from diffprog.rules.core.record import Case, Rule
 
 
@@ -48,7 +48,7 @@ def embedding(table: Array, indices: Array) -> Array:
       [..., *features].
 
     Raises:
-      InvalidInput: a table of integers or without rows, indices that are not whole numbers.
+      InvalidInput: a table without rows, indices that are not whole numbers.
 
     Example:
       >>> import jax, jax.numpy as jnp
@@ -63,7 +63,8 @@ def embedding(table: Array, indices: Array) -> Array:
             "a table of at least one row, and indices that are whole numbers",
             "indices.astype(int)",
         )
-    floating("embedding", table=table)
+    if not has_derivative(table):
+        return jnp.take(table, indices, axis=0)
     return _embedding(table, indices, rows=table.shape[0])
 
 

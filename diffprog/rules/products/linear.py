@@ -15,8 +15,9 @@ import jax.numpy as jnp
 from jax import Array
 
 from diffprog.errors import InvalidInput
+from diffprog.rules import choice
 from diffprog.rules.core.anatomy import Backward, operation
-from diffprog.rules.core.floating import floating
+from diffprog.rules.core.floating import floating, has_derivative
 from diffprog.rules.core.record import Case, Rule
 from diffprog.rules.products.dot_general import dot_general, normal
 
@@ -56,7 +57,7 @@ def linear(x: Array, W: Array, b: Array | None = None) -> Array:
       [..., m].
 
     Raises:
-      InvalidInput: shapes that do not fit, integers, mixed dtypes.
+      InvalidInput: shapes that do not fit, mixed dtypes.
 
     Example:
       >>> import jax, jax.numpy as jnp
@@ -66,6 +67,8 @@ def linear(x: Array, W: Array, b: Array | None = None) -> Array:
              [2.]], dtype=float32))
     """
     _check_linear(x, W, b)
+    if not choice.applies(x, W):
+        return _plain_linear(x, W, b)
     return _product(x, W) if b is None else _linear(x, W, b)
 
 
@@ -77,7 +80,8 @@ def _check_linear(x: Array, W: Array, b: Array | None) -> None:
             "[..., n], [n, m] and [m]: x holds row vectors that multiply W from the left",
             "W.T if it was stored as [m, n]",
         )
-    floating("linear", **dict(zip(("x", "W", "b"), arrays, strict=False)))
+    if all(map(has_derivative, arrays)):
+        floating("linear", **dict(zip(("x", "W", "b"), arrays, strict=False)))
 
 
 def _plain_linear(x: Array, W: Array, b: Array | None = None) -> Array:

@@ -20,10 +20,13 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from diffprog.errors import InvalidInput
+from diffprog.rules import choice
 from diffprog.rules.core.anatomy import Backward, operation
+from diffprog.rules.core.axes import whole
 from diffprog.rules.core.boundary import boundary
 from diffprog.rules.core.record import Case, Rule
 from diffprog.rules.sampling.places import framed, hat, mapped, places, read
@@ -40,13 +43,14 @@ def affine(image: Array, matrix: Array, shift: Array, shape: Shape, zoom: float 
       shift: [2], added to them.
       shape: (h, w) of the output.
       zoom: the largest magnification that `matrix` ever has (1 / its smallest singular value). The gradient to the
-        image is exact up to this magnification, and loses contributions beyond it.
+        image is exact up to this magnification, and loses contributions beyond it. A known matrix is
+    checked; inside `jit` its numbers are not known.
 
     Returns:
       [h, w, C], of the image's dtype.
 
     Raises:
-      InvalidInput: shapes that do not fit, or integers.
+      InvalidInput: shapes that do not fit, or a known matrix that magnifies more than `zoom`.
 
     Example:
       >>> import jax.numpy as jnp
@@ -55,15 +59,17 @@ def affine(image: Array, matrix: Array, shift: Array, shape: Shape, zoom: float 
       Array([0.5, 1.5, 2.5], dtype=float32)
     """
     image, matrix, shift = jnp.asarray(image), jnp.asarray(matrix), jnp.asarray(shift)
-    _check(image, matrix, shift, shape, zoom)
+    _check(image, matrix, shift, whole("affine", "shape", shape), zoom)
+    height, width = map(int, shape)
+    if not choice.applies(image, matrix, shift):
+        return reference(image, matrix, shift, (height, width))
     place = jnp.concatenate([matrix, shift[:, None].astype(matrix.dtype)], axis=1)  # [A | t]
     place = place.astype(jnp.promote_types(place.dtype, jnp.float32))
     reach = math.floor(zoom * math.sqrt(2)) + 1
-    height, width = shape
-    return _affine(image, place, size=image.shape[:2], shape=(int(height), int(width)), reach=reach)
+    return _affine(image, place, size=image.shape[:2], shape=(height, width), reach=reach)
 
 
-def _check(image: Array, matrix: Array, shift: Array, shape: Shape, zoom: float) -> None:
+def _check(image: Array, matrix: Array, shift: Array, shape: tuple[int, ...], zoom: float) -> None:
     if image.ndim != 3 or matrix.shape != (2, 2) or shift.shape != (2,):
         raise InvalidInput(
             f"an image {image.shape}, a matrix {matrix.shape} and a shift {shift.shape}",
@@ -76,13 +82,19 @@ def _check(image: Array, matrix: Array, shift: Array, shape: Shape, zoom: float)
             "a height and a width of at least one pixel on both sides, and a positive zoom",
             "shape=image.shape[:2]",
         )
-    for array in (image, matrix, shift):
-        if not jnp.issubdtype(array.dtype, jnp.floating):
-            raise InvalidInput(
-                f"an array of dtype {array.dtype}",
-                "a floating-point image, matrix and shift, since gradients flow through them",
-                ".astype(jnp.float32)",
-            )
+    magnified = 0.0 if isinstance(matrix, jax.core.Tracer) else _magnification(matrix)
+    if magnified > zoom * (1 + 1e-6):
+        raise InvalidInput(
+            f"a matrix that magnifies {magnified:.3g} times, with zoom {zoom}",
+            "zoom at least as large as the magnification: beyond it the gradient to the image is incomplete",
+            f"zoom={magnified * 1.01:.3g}" if magnified < 1000 else "a matrix that is not singular",
+        )
+
+
+def _magnification(matrix: Array) -> float:
+    """1 / the smallest singular value of a matrix whose numbers are known."""
+    least = float(np.linalg.svd(np.asarray(matrix, np.float64), compute_uv=False)[-1])
+    return 1 / least if least else math.inf
 
 
 # ---- forward ------------------------------------------------------------------------------------------------
@@ -202,7 +214,8 @@ RULES = (
         forward=r"x_{out}[o] = \sum_p \wedge(A o + t - p)\, x_{in}[p]",
         backward=r"g_{in}[p] = \sum_o \wedge(A o + t - p)\, g_{out}[o],\quad "
         r"g_t = \sum_o s[o]\, g_{out}[o],\quad g_A = \sum_o s[o]\, g_{out}[o]\, o^T",
-        saved="A and t, and for their own gradient x_in. Coordinates and sums are in at least float32",
+        saved="A and t, and for their own gradient x_in. Coordinates and sums are in at least float32. g_in is exact "
+        "up to the magnification `zoom`, 1.4 by default; beyond, incomplete: refused where A is known, unseen in jit",
         kinks="on a row or column of pixels, the slope towards the next pixel, as map_coordinates",
         source="jax.scipy.ndimage.map_coordinates, order 1, zero outside",
         differentiable=(0, 1, 2),

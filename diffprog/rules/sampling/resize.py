@@ -18,6 +18,8 @@ import jax.numpy as jnp
 from jax import Array
 
 from diffprog.errors import InvalidInput
+from diffprog.rules import choice
+from diffprog.rules.core.axes import whole
 from diffprog.rules.core.record import Case, Rule
 from diffprog.rules.sampling.interpolated import interpolated
 from diffprog.rules.sampling.nearest import nearest
@@ -39,7 +41,7 @@ def resize(images: Array, shape: Sequence[int], method: str = "bilinear", antial
       `shape`, of the pictures' dtype.
 
     Raises:
-      InvalidInput: integers, an unknown method, or a shape that does not fit.
+      InvalidInput: an unknown method, or a shape that does not fit.
 
     Example:
       >>> import jax, jax.numpy as jnp
@@ -50,9 +52,11 @@ def resize(images: Array, shape: Sequence[int], method: str = "bilinear", antial
       Array([2., 2.], dtype=float32)
     """
     method = _SYNONYMS.get(method, method)
-    shape = tuple(int(size) for size in shape)
+    shape = whole("resize", "shape", shape)
     _check(images, shape, method)
     resized = [axis for axis in range(images.ndim) if images.shape[axis] != shape[axis]]
+    if not choice.applies(jnp.asarray(images)):
+        return jax.image.resize(images, shape, method, antialias=antialias)
     if not resized:
         return images
     if method != "nearest":
@@ -66,12 +70,6 @@ def _check(images: Array, shape: tuple[int, ...], method: str) -> None:
     if method not in METHODS:
         raise InvalidInput(
             f"the method {method!r}", "a method of interpolation that is known here", " or ".join(METHODS)
-        )
-    if not jnp.issubdtype(jnp.result_type(images), jnp.floating):
-        raise InvalidInput(
-            f"pictures of dtype {jnp.result_type(images)}",
-            "a floating-point array, since gradients flow through it",
-            "images.astype(jnp.float32)",
         )
     before = jnp.shape(images)
     if len(shape) != len(before) or any(

@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache, reduce
 from operator import add
-from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
 from diffprog.errors import InvalidInput
+from diffprog.rules.core.axes import axes_of
+from diffprog.rules.core.floating import has_derivative
 from diffprog.rules.core.linear_map import LinearIn, linear_map
 from diffprog.rules.core.record import Case, Rule
 from diffprog.rules.structure.branch import copies, normal, total
@@ -49,7 +50,8 @@ def merge(*branches: Array) -> Array:
             "at least one branch, all of one shape and dtype, so that every gradient fits its branch",
             "broadcast(x, shape), or .astype, before merging",
         )
-    _floating(*branches)
+    if not has_derivative(*branches):
+        return total((), branches)
     return linear_map(total, copies(len(branches)), (), branches)
 
 
@@ -76,16 +78,17 @@ def concatenate(arrays: Sequence[Array], axis: int = 0) -> Array:
     """
     shapes = [jnp.shape(x) for x in arrays]
     rank = len(shapes[0]) if shapes else 0
-    others = {shape[:axis] + shape[axis:][1:] for shape in shapes}
+    (axis,) = axes_of("concatenate", shapes[0], axis) if rank else (axis,)
+    others = {shape[:axis] + shape[axis + 1 :] for shape in shapes}
     dtypes = {jnp.result_type(x) for x in arrays}
-    if not -rank <= axis < rank or any(len(s) != rank for s in shapes) or len(others) > 1 or len(dtypes) > 1:
+    if not rank or any(len(s) != rank for s in shapes) or len(others) > 1 or len(dtypes) > 1:
         raise InvalidInput(
             f"arrays of {', '.join(f'{jnp.shape(x)} {jnp.result_type(x)}' for x in arrays) or 'nothing'}, axis {axis}",
             "at least one array, all of one dtype and of one shape along every other axis",
             "an axis along which they may differ",
         )
-    _floating(*arrays)
-    axis %= rank
+    if not has_derivative(*arrays):
+        return lax.concatenate(arrays, axis)
     ends = tuple(np.cumsum([shape[axis] for shape in shapes])[:-1].tolist())
     return linear_map(_joined(axis), _parted(axis, ends), (), tuple(arrays))
 
@@ -98,16 +101,6 @@ def _joined(axis: int) -> LinearIn:
 @cache
 def _parted(axis: int, ends: tuple[int, ...]) -> LinearIn:
     return lambda _, g_out: tuple(jnp.split(g_out, ends, axis))
-
-
-def _floating(*arrays: Any) -> None:
-    for x in arrays:
-        if not jnp.issubdtype(jnp.result_type(x), jnp.floating):
-            raise InvalidInput(
-                f"an array of dtype {jnp.result_type(x)}",
-                "floating-point arrays, since gradients flow through them",
-                "x.astype(jnp.float32)",
-            )
 
 
 # ---- record -------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from jax import Array, lax
 
 from diffprog.errors import InvalidInput
 from diffprog.rules.core.cotangent import with_cotangent
+from diffprog.rules.core.floating import floating
 from diffprog.rules.core.record import Case, Rule
 
 # ---- clip: x_out = x_in,  g_in = g_out, no longer than it may be --------------------------------------------
@@ -50,8 +51,8 @@ def clip_gradient(x: Any, norm: float | Array | None = None, value: float | Arra
             f"norm={norm} and value={value}", "exactly one limit", "clip_gradient(x, norm=1.0) or value=0.1"
         )
     if norm is not None:
-        return with_cotangent(_of_norm_at_most, jax.tree.map(_floating, x), norm)
-    return with_cotangent(_of_value_at_most, jax.tree.map(_floating, x), value)
+        return with_cotangent(_of_norm_at_most, _floating(x), norm)
+    return with_cotangent(_of_value_at_most, _floating(x), value)
 
 
 def _of_norm_at_most(g_out: Any, limit: Array) -> Any:
@@ -87,7 +88,7 @@ def normalize_gradient(x: Any, scale: float | Array = 1.0) -> Any:
       >>> jax.grad(lambda x: (normalize_gradient(x) ** 2).sum())(jnp.array([30.0, 40.0])).round(3)
       Array([0.6, 0.8], dtype=float32)
     """
-    return with_cotangent(_of_length, jax.tree.map(_floating, x), scale)
+    return with_cotangent(_of_length, _floating(x), scale)
 
 
 def _of_length(g_out: Any, scale: Array) -> Any:
@@ -108,14 +109,10 @@ def _scaled(g: Any, factor: Array) -> Any:
     return jax.tree.map(lambda leaf: (leaf * factor).astype(leaf.dtype), g)
 
 
-def _floating(x: Any) -> Array:
-    if not jnp.issubdtype(jnp.result_type(x), jnp.floating):
-        raise InvalidInput(
-            f"an array of dtype {jnp.result_type(x)}",
-            "a floating-point array: others have no gradient to change",
-            "x.astype(jnp.float32)",
-        )
-    return jnp.asarray(x)
+def _floating(tree: Any) -> Any:
+    for leaf in jax.tree.leaves(tree):
+        floating("a gradient's limit", x=leaf)
+    return jax.tree.map(jnp.asarray, tree)
 
 
 # ---- record -------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from jax import Array
 
 from diffprog.errors import InvalidInput
 from diffprog.rules.core.anatomy import Backward, operation
+from diffprog.rules.core.axes import whole
 from diffprog.rules.core.record import Case, Rule
 from diffprog.rules.structure.branch import normal
 
@@ -37,7 +38,7 @@ def reshape(x: Array, shape: Sequence[int]) -> Array:
     """The same numbers, row-major, in another shape; so is the gradient.
 
     Args:
-      x: any shape, any floating dtype.
+      x: any shape, any dtype.
       shape: of the result; one entry may be -1.
 
     Returns:
@@ -51,7 +52,7 @@ def reshape(x: Array, shape: Sequence[int]) -> Array:
       >>> reshape(jnp.zeros((2, 3)), (3, -1)).shape
       (3, 2)
     """
-    before, shape = jnp.shape(x), tuple(int(size) for size in shape)
+    before, shape = jnp.shape(x), whole("reshape", "shape", shape)
     known = math.prod(size for size in shape if size != -1)
     if shape.count(-1) == 1 and known > 0:
         shape = tuple(math.prod(before) // known if size == -1 else size for size in shape)
@@ -61,7 +62,6 @@ def reshape(x: Array, shape: Sequence[int]) -> Array:
             "as many numbers as there are, with at most one -1",
             f"a shape whose product is {math.prod(before)}",
         )
-    _floating(x)
     return _reshape(jnp.asarray(x), before=before, shape=shape)
 
 
@@ -89,7 +89,7 @@ def broadcast(x: Array, shape: Sequence[int]) -> Array:
     """x repeated to a shape, by NumPy's rules; the gradient is summed over what was repeated.
 
     Args:
-      x: any shape, any floating dtype. Half precision is summed in float32, as `jnp.sum` does.
+      x: any shape, any dtype. Half precision is summed in float32, as `jnp.sum` does.
       shape: of the result.
 
     Returns:
@@ -103,7 +103,7 @@ def broadcast(x: Array, shape: Sequence[int]) -> Array:
       >>> jax.grad(lambda b: broadcast(b, (4, 2)).sum())(jnp.zeros(2))
       Array([4., 4.], dtype=float32)
     """
-    before, shape = jnp.shape(x), tuple(int(size) for size in shape)
+    before, shape = jnp.shape(x), whole("broadcast", "shape", shape)
     pairs = zip(reversed(before), reversed(shape), strict=False)
     if len(shape) < len(before) or any(size not in (1, wanted) for size, wanted in pairs):
         raise InvalidInput(
@@ -111,18 +111,7 @@ def broadcast(x: Array, shape: Sequence[int]) -> Array:
             "every axis, counted from the last, as it is or repeated from size 1",
             "reshape(x, ...) with axes of size 1 where it is to be repeated",
         )
-    _floating(x)
     return _broadcast(jnp.asarray(x), before=before, shape=shape)
-
-
-def _floating(*arrays: Any) -> None:
-    for x in arrays:
-        if not jnp.issubdtype(jnp.result_type(x), jnp.floating):
-            raise InvalidInput(
-                f"an array of dtype {jnp.result_type(x)}",
-                "floating-point arrays, since gradients flow through them",
-                "x.astype(jnp.float32)",
-            )
 
 
 # ---- record -------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from jax import Array, lax
 
 from diffprog.errors import InvalidInput
 from diffprog.rules.core.anatomy import Backward, operation
+from diffprog.rules.core.floating import floating
 from diffprog.rules.core.record import Case, Rule
 
 # ---- stop: x_out = x_in,  g_in = 0.  Saved: nothing ---------------------------------------------------------
@@ -106,17 +107,8 @@ def reverse_gradient(x: Array, scale: float | Array = 1.0) -> Array:
       >>> jax.grad(lambda x: reverse_gradient(x, 0.5) ** 2)(3.0)
       Array(-3., dtype=float32)
     """
-    return _reversed(_floating(x), jnp.asarray(scale, jnp.result_type(x)))
-
-
-def _floating(x: Any) -> Array:
-    if not jnp.issubdtype(jnp.result_type(x), jnp.floating):
-        raise InvalidInput(
-            f"an array of dtype {jnp.result_type(x)}",
-            "a floating-point array: others have no gradient to change",
-            "x.astype(jnp.float32)",
-        )
-    return jnp.asarray(x)
+    floating("reverse_gradient", x=x)
+    return _reversed(jnp.asarray(x), jnp.asarray(scale, jnp.result_type(x)))
 
 
 # ---- record -------------------------------------------------------------------------------------------------
