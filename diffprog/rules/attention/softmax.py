@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from diffprog.errors import InvalidInput
 from diffprog.rules.core.anatomy import Backward, operation
 from diffprog.rules.core.axes import Axes, axes_of
 from diffprog.rules.core.floating import promoted
@@ -68,7 +69,7 @@ def exponentials(x: Array, axis: int | Axis) -> tuple[Array, Array, Array]:
 
 
 def _log_softmax_value(x: Array, axis: Axis) -> tuple[Array, tuple[Array, Array]]:
-    shifted = x - lax.stop_gradient(jnp.max(x, axis, keepdims=True, initial=-jnp.inf))
+    shifted = x - lax.stop_gradient(jnp.max(x, axis, keepdims=True))
     powers = jnp.exp(shifted)
     total = jnp.sum(powers, axis, keepdims=True)
     return shifted - jnp.log(total), (powers, total)
@@ -96,7 +97,7 @@ def log_softmax(x: Array, axis: Axes = -1) -> Array:
     """x - log(sum(e^x)) along one axis or several.
 
     Raises:
-      InvalidInput: an axis that x does not have.
+      InvalidInput: an axis that x does not have, or no elements along it.
 
     Example:
       >>> import jax.numpy as jnp
@@ -104,7 +105,14 @@ def log_softmax(x: Array, axis: Axes = -1) -> Array:
       Array([0.5, 0.5], dtype=float32)
     """
     (x,) = promoted(x)
-    return _log_softmax(x, axis=axes_of("log_softmax", x.shape, axis))
+    axes = axes_of("log_softmax", x.shape, axis)
+    if 0 in (x.shape[one] for one in axes):
+        raise InvalidInput(
+            f"log_softmax got axis {axis} for an array of shape {x.shape}",
+            "at least one element along it, as in jax.nn.log_softmax",
+            "leaving empty arrays out",
+        )
+    return _log_softmax(x, axis=axes)
 
 
 # ---- log-sum-exp: the sum is kept with its axes of length one; 0 and not NaN where all of x is -inf -------
