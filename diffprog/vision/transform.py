@@ -194,6 +194,22 @@ class Noise:
 
 
 @dataclass(frozen=True)
+class ContrastBetween:
+    """Pull every pixel towards mid-grey by a factor drawn uniformly from `low` to `high`.
+
+    A picture that must be seen through haze as well is drawn in stronger lines and colours.
+    """
+
+    low: float
+    high: float = 1.0
+
+    def __call__(self, image: Array, key: Array) -> Array:
+        """The picture at a random contrast, not clipped."""
+        factor = jax.random.uniform(key, (), image.dtype, self.low, self.high)
+        return _GREY + factor * (image - _GREY)
+
+
+@dataclass(frozen=True)
 class Compose:
     """Transforms one after the other; neighbours that only move pixels are resampled once.
 

@@ -39,9 +39,12 @@ def main() -> None:
     parser.add_argument("--steps", type=int)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--recipe", choices=dp.recipes.RECIPES, default="default")
+    parser.add_argument("--only", choices=PAIRS, help="draw with this network alone")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     for name, judges in PAIRS.items():
+        if options.only and name != options.only:
+            continue
         draw(name, judges, options)
 
 

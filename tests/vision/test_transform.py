@@ -101,3 +101,14 @@ def test_vmap_gives_every_picture_its_own_draw():
 def test_transforms_that_leave_nothing_are_refused():
     with pytest.raises(InvalidInput, match="leave 0x-2 pixels of a 12x10"):
         transform.output_shape((transform.Jitter(12),), (12, 10))
+
+
+def test_contrast_pulls_towards_grey_by_factors_between_its_bounds():
+    haze = transform.ContrastBetween(0.5, 0.9)
+    keys = jax.random.split(KEY, 500)
+    seen = jax.vmap(lambda key: haze(PICTURE, key))(keys)
+    factors = (seen - 0.5).reshape(500, -1) @ (PICTURE - 0.5).ravel() / jnp.sum((PICTURE - 0.5) ** 2)
+    assert 0.5 <= factors.min() < 0.51 and 0.89 < factors.max() <= 0.9
+    np.testing.assert_allclose(
+        seen, 0.5 + factors[:, None, None, None] * (PICTURE - 0.5), atol=1e-6
+    )  # float32
