@@ -69,8 +69,5 @@ def test_refuses(name):
 def test_accepts_what_jax_accepts(name):
     rule, plain = PAIRS[name][:2]
     for x, axis in ((jnp.zeros((2, 0)), -1), (jnp.arange(6).reshape(2, 3), np.int64(1))):
-        if not x.size and rule is log_softmax:  # which JAX refuses, too
-            with pytest.raises(InvalidInput, match="at least one element"):
-                rule(x, axis=axis)
-            continue
-        np.testing.assert_array_equal(rule(x, axis=axis), plain(x, axis=int(axis)))
+        # As floating-point numbers: JAX's own log softmax warns about integers.
+        np.testing.assert_array_equal(rule(x, axis=axis), plain(x.astype(float), axis=int(axis)))
