@@ -63,7 +63,10 @@ def visualize(
     steps: Annotated[
         int | None, typer.Option(help="Steps of the optimizer.", show_default="the recipe's")
     ] = None,
-    recipe: Annotated[str, typer.Option(help=f"One of {', '.join(recipes.RECIPES)}.")] = "default",
+    recipe: Annotated[
+        str | None,
+        typer.Option(help=f"One of {', '.join(recipes.RECIPES)}.", show_default="the network's own"),
+    ] = None,
     n: Annotated[int, typer.Option("--n", "-n", help="How many pictures, each from its own start.")] = 1,
     seed: Annotated[int, typer.Option(help="Another seed is another picture.")] = 0,
     out: Out = None,
@@ -71,18 +74,19 @@ def visualize(
 ) -> None:
     """Draw what excites a unit of a network, as a PNG."""
     with told(debug):
-        chosen, card = checks.recipe(recipe), models.card(model)
-        chosen = chosen.replace(
-            size=checks.size(card, chosen, size),
-            steps=checks.whole("--steps", chosen.steps if steps is None else steps, 1),
-        )
+        named = checks.recipe(recipe) if recipe else None
+        size = checks.size(models.card(model), named or recipes.DEFAULT, size)
+        checks.whole("--steps", 1 if steps is None else steps, 1)
         checks.whole("--n", n, 1)
         checks.whole("--seed", seed, 0, checks.LARGEST_SEED)
         path = checks.destination(out) if out else checks.default_destination(unit)
         net = models.load(model)
-        found = units.parse(unit, net, chosen.size or net.input_size)
+        chosen = named or recipes.default_for(net)
+        chosen = chosen.replace(size=size, steps=steps or chosen.steps)
+        found = units.parse(unit, net, size)
         drawing = draw(net, found.objective, recipe=chosen, n=n, key=seed, title=found.title, progress=True)
-        how = f"{chosen.steps} steps of recipe {recipe}, {chosen.size}x{chosen.size} pixels, seed {seed}"
+        name = recipe or checks.recipe_name(recipes.default_for(net))
+        how = f"{chosen.steps} steps of recipe {name}, {size}x{size} pixels, seed {seed}"
         finish(drawing, path, f"{found.title}; {net.title}", how)
 
 
