@@ -67,7 +67,7 @@ def convert(derivative: jax.Array, of: Shape, by: Shape, to: Layout = "lecture")
             if to == "lecture"
             else _untransposed(derivative, of, by)
         )
-    if _is_matrix(of) or _is_matrix(by) and m > 1:
+    if _is_matrix(of) or (_is_matrix(by) and m > 1):
         raise InvalidInput(
             f"the derivative of {list(of)} by {list(by)}",
             "a scalar or a vector by a vector, or a scalar by a matrix; for others no layout is agreed on",
