@@ -1,4 +1,4 @@
-"""`diffprog explain`: every number of the lecture's example, the user's own function, and what can be wrong with it."""
+"""`diffprog explain`: every number of the lecture's example, the user's own function, and what can be wrong."""
 
 from pathlib import Path
 
@@ -151,7 +151,7 @@ BAD = {
         ("own.py:cost", "--args", "no_arguments"),
         "missing a required argument",
     ),
-    "arguments that fail": (("own.py:cost", "--args", "failing"), "line 21, which fails: ZeroDivisionError"),
+    "arguments that fail": (("own.py:cost", "--args", "failing"), "line 19, which fails: ZeroDivisionError"),
     "syntax error": (("syntax.py:cost",), "line 2, which fails when imported: SyntaxError"),
     "import of what is not there": (
         ("imports.py:cost",),
@@ -160,7 +160,7 @@ BAD = {
     "ends Python": (("exits.py:cost",), '__name__ == "__main__"'),
     "not text": (("binary.py:cost",), "fails when imported"),
     "untraceable": (("own.py:branching",), "line"),
-    "shapes that do not fit": (("own.py:broken",), "line 31, which fails: TypeError"),
+    "shapes that do not fit": (("own.py:broken",), "line 29, which fails: TypeError"),
     "a result that is no cost": (("own.py:vector",), "one real number"),
     "only integers": (("own.py:whole",), "n is int32"),
     "parameters that are none": (("own.py:cost", "--parameters", "V"), "'V', which is no argument"),

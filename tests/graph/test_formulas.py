@@ -68,10 +68,8 @@ def test_convolutions_are_told_apart(kernel, options, kind):
 
 
 def test_a_dilated_convolution_is_told_apart():
-    assert (
-        rule_of(conv(jnp.ones((3, 3, 4, 8)), [(1, 1), (1, 1)], lhs_dilation=(2, 2)), IMAGES).rule
-        == "convolution, both dilated"
-    )
+    dilated = conv(jnp.ones((3, 3, 4, 8)), [(1, 1), (1, 1)], lhs_dilation=(2, 2))
+    assert rule_of(dilated, IMAGES).rule == "convolution, both dilated"
 
 
 @pytest.mark.parametrize("function", [doubled_backward, tripled_tangent])

@@ -33,14 +33,12 @@ def test_the_product_of_local_jacobians_along_a_chain_is_jax_jacobian():
     """h'(x) = f'(g(x)) g'(x), with shapes [m x p] [p x n]."""
     A, B, x = draw(3, 4), draw(2, 3, seed=1), draw(4, seed=2)
     steps = backprop(lambda x: jnp.sum(B @ jnp.tanh(A @ x)), x)
-    locals_ = [
-        steps[name].jacobian(by=by, layout="lecture")
-        for name, by in (("dot_1", "tanh"), ("tanh", 0), ("dot", "x"))
-    ]
-    assert [local.shape for local in locals_] == [(2, 3), (3, 3), (3, 4)]
+    path = (("dot_1", "tanh"), ("tanh", 0), ("dot", "x"))
+    f, g, h = (steps[name].jacobian(by=by, layout="lecture") for name, by in path)
+    assert (f.shape, g.shape, h.shape) == ((2, 3), (3, 3), (3, 4))
     expected = jax.jacobian(lambda x: B @ jnp.tanh(A @ x))(x)
     # float64, three products: a few roundings
-    np.testing.assert_allclose(locals_[0] @ locals_[1] @ locals_[2], expected, rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(f @ g @ h, expected, rtol=1e-12, atol=1e-14)
     np.testing.assert_allclose(steps.jacobian("dot_1", "x"), expected, rtol=1e-12, atol=1e-14)
 
 
@@ -134,5 +132,5 @@ def test_integers_have_no_jacobian_and_large_arrays_none_that_fits():
     steps = backprop(lambda x, i: jnp.sum(jnp.tanh(x[i] * x)), draw(10_000), 3)
     with pytest.raises(InvalidInput, match="entries"):
         steps["tanh"].jacobian()
-    with pytest.raises(InvalidInput, match="no gradient|i, of int"):
+    with pytest.raises(InvalidInput, match="the gradient of i, of int"):
         steps.gradient("i")
