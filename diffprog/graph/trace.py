@@ -321,5 +321,10 @@ def written_in(node: Node) -> str:
     if body is None:
         return ""
     file = getattr(body, "jaxpr", body).debug_info.func_src_info.rpartition(" at ")[2].rpartition(":")[0]
-    homes = {"jax": os.path.dirname(jax.__file__), "rules": _MECHANISM[0]}
-    return next((who for who, home in homes.items() if file.startswith(home + os.sep)), "elsewhere")
+    return next((who for who, home in _HOMES.items() if file.startswith(home + os.sep)), "elsewhere")
+
+
+_HOMES = {
+    "jax": os.path.dirname(jax.__file__),
+    "rules": os.path.join(os.path.dirname(os.path.dirname(__file__)), "rules"),
+}
