@@ -2,9 +2,9 @@
 
     x_out = forward(x_in)        g_in = whatever the override says
 
-Three ways: the derivative of another function (forward and reverse, any order), another linear map x_in_dot -> x_out_dot
-of one array (the same; with `rules.cotangent` in it, also what is not linear in g_out), and a bare formula for g_in
-(reverse mode only).
+Three ways: the derivative of another function (forward and reverse, any order), another linear map x_in_dot ->
+x_out_dot of one array (the same; with `rules.cotangent` in it, also what is not linear in g_out), and a bare
+formula for g_in (reverse mode only).
 All are found again under the operation's own name when what they are in is traced once more.
 """
 

@@ -8,6 +8,7 @@ pooling, a precision asked for, a batch in groups. Layouts other than channels l
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
@@ -18,6 +19,7 @@ from diffprog.graph.backward import Forward, Override, with_derivative_of
 from diffprog.graph.recognize import Operation
 
 Axes = tuple[int, ...]
+Found = tuple[Callable[..., Array], dict[str, Any]]  # a rule and its settings
 
 
 def fast(forward: bool = False) -> Override:
@@ -60,7 +62,7 @@ def _floating(operation: Operation) -> bool:
 # ---- convolution --------------------------------------------------------------------------------------------
 
 
-def _find_convolution(operation: Operation) -> tuple[Any, dict[str, Any]] | None:
+def _find_convolution(operation: Operation) -> Found | None:
     given = operation.node.settings
     dtype = operation.results[0].dtype
     wanted = given["preferred_element_type"]
@@ -71,7 +73,7 @@ def _find_convolution(operation: Operation) -> tuple[Any, dict[str, Any]] | None
     numbers = given["dimension_numbers"]
     return _convolution, {
         "strides": tuple(given["window_strides"]),
-        "padding": tuple(map(tuple, given["padding"])),
+        "padding": tuple((low, high) for low, high in given["padding"]),
         "spread": tuple(given["lhs_dilation"]),
         "dilation": tuple(given["rhs_dilation"]),
         "groups": given["feature_group_count"],
@@ -84,14 +86,14 @@ def _convolution(
     W: Array,
     *,
     strides: Axes,
-    padding: tuple[Axes, ...],
+    padding: tuple[tuple[int, int], ...],
     spread: Axes,
     dilation: Axes,
     groups: int,
     layout: tuple[Axes, Axes, Axes],
 ) -> Array:
     """The rule for any layout: axes of `layout` are batch, channels, *space; for W outputs, inputs, *space."""
-    (n, c, *space), (d, i, *taps), (_, c_out, *_) = layout
+    (n, c, *space), (d, i, *taps), _ = layout
     x = _transposed(x, (n, *space, c))
     W = _transposed(W, (*taps, i, d))
     last = len(space) + 1
@@ -115,7 +117,7 @@ def _transposed(x: Array, axes: Axes) -> Array:
 # ---- pooling ------------------------------------------------------------------------------------------------
 
 
-def _find_pooling(rule: Any, operation: Operation) -> tuple[Any, dict[str, Any]] | None:
+def _find_pooling(rule: Any, operation: Operation) -> Found | None:
     given = operation.node.settings
     if {*given["base_dilation"], *given["window_dilation"]} != {1}:
         return None
@@ -146,7 +148,7 @@ def _pooled(rule: Any, x: Array, axes: Axes, window: Axes, strides: Axes, paddin
     return _transposed(x_out, tuple(axes.index(axis) for axis in range(x.ndim)))
 
 
-_FINDERS = {
+_FINDERS: dict[str, Callable[[Operation], Found | None]] = {
     "conv": _find_convolution,
     "max_pool": functools.partial(_find_pooling, _max_pool),
     "sum_pool": functools.partial(_find_pooling, _sum_pool),

@@ -7,8 +7,8 @@
     mine = override(f, {"relu": my_backward})                     my_backward(inputs, x_out, g_out) -> g_in
 
 Values stay the same to the last bit; only derivatives change. Operations inside loops, branches and checkpoints are
-reached too; the inside of a `while`, which has no reverse mode, and of a function with its own custom derivative, which
-is its author's, is not. The ready-made overrides are in `overrides`.
+reached too; the inside of a `while`, which has no reverse mode, and of a function with its own custom derivative,
+which is its author's, is not. The ready-made overrides are in `overrides`.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ def override(function: Callable[..., Any] | Graph, rules: Rules | None = None) -
         function: any JAX function, which is not changed; or a graph of one, and then a graph is returned.
         rules: an override from `overrides`; or a mapping from an operation (`conv`), a name (`blocks/3/relu`, or for a
             ready-made override a scope around it) or a pattern (`blocks/*`) to an override or to a formula
-            `(inputs, x_out, g_out) -> g_in`, with the tuple of the operation's operands, and one gradient for each; or a
-            list of these, applied in order. Left out: the fast rules.
+            `(inputs, x_out, g_out) -> g_in`, with the tuple of the operation's operands, and one gradient for
+            each; or a list of these, applied in order. Left out: the fast rules.
 
     Returns:
         A function of the same arguments. `jit`, `grad`, `vmap` and another `override` work on it; forward mode does

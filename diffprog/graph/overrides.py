@@ -91,8 +91,7 @@ def _changing(name: str, identity: Any) -> Override:
         if not any(floating):
             return None
         return lambda *inputs: [
-            identity(x) if moves else x
-            for x, moves in zip(operation.forward(*inputs), floating, strict=True)
+            identity(x) if moves else x for x, moves in zip(operation.forward(*inputs), floating, strict=True)
         ]
 
     return Override(name, (), replace)

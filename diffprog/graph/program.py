@@ -1,9 +1,10 @@
 """A traced program as data: named nodes and the values that flow between them.
 
 You can list its named activations (`graph.layers`), find names by a pattern (`graph.match`), and evaluate it
-while reading any of them (`graph.run`); a loop or a branch is one node until it is opened (`graph.open`). A value is known by its number; a node takes numbers in and gives
-numbers out. What a node computes is its `apply`, so this module needs nothing of JAX's internals: those stay
-in `trace.py`, which builds the record, and names come from `names.py`.
+while reading any of them (`graph.run`); a loop or a branch is one node until it is opened (`graph.open`). A value
+is known by its number; a node takes numbers in and gives numbers out. What a node computes is its `apply`, so this
+module needs nothing of JAX's internals: those stay in `trace.py`, which builds the record, and names come from
+`names.py`.
 """
 
 from __future__ import annotations
@@ -51,7 +52,9 @@ class Node(NamedTuple):
     apply: Callable[..., Sequence[Any]]
     equation: Any = None  # JAX's own record of it; only `trace.py` looks inside
     source: Source | None = None  # None where JAX kept none
-    bodies: Callable[[], Mapping[str, Graph]] | None = None  # the programs inside a loop, a branch, a custom rule
+    bodies: Callable[[], Mapping[str, Graph]] | None = (
+        None  # the programs inside a loop, a branch, a custom rule
+    )
 
     @property
     def settings(self) -> Mapping[str, Any]:

@@ -1,9 +1,9 @@
 """Which operations of a program are a ReLU, a step, a one-hot argmax, however they are written.
 
-`operations(graph)` gives every operation with what kind it is. A ReLU may be `jax.nn.relu`, Flax's, this package's rule,
-`max(x, 0)` or `where(x > 0, x, 0)`; a ReLU6 also `clip(x, 0, 6)`. What takes several nodes of the graph is one operation
-here, with the program's own nodes as its forward computation, so that values stay the same to the last bit.
-A node that is nothing special is of the kind that its `operation` says: `conv`, `round`, `tanh`.
+`operations(graph)` gives every operation with what kind it is. A ReLU may be `jax.nn.relu`, Flax's, this package's
+rule, `max(x, 0)` or `where(x > 0, x, 0)`; a ReLU6 also `clip(x, 0, 6)`. What takes several nodes of the graph is
+one operation here, with the program's own nodes as its forward computation, so that values stay the same to the
+last bit. A node that is nothing special is of the kind that its `operation` says: `conv`, `round`, `tanh`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _COMPARISONS = ("gt", "ge", "lt", "le")
 
 @dataclasses.dataclass(frozen=True)
 class Overridden:
-    """What stands as `apply` in a node whose backward was overridden: what it computes, what it is, and by which rule."""
+    """The `apply` of a node whose backward was overridden: what it computes, what it is, by which rule."""
 
     function: Callable[..., Sequence[Any]]
     kind: str
@@ -72,7 +72,9 @@ def operations(graph: Graph, prefix: str = "") -> Iterator[Operation]:
             inputs=inputs,
             operands=tuple(graph.values[i] for i in inputs),
             results=tuple(graph.values[i] for i in node.outputs),
-            forward=node.apply if steps == (node,) and inputs == node.inputs else program.joined(steps, inputs),
+            forward=node.apply
+            if steps == (node,) and inputs == node.inputs
+            else program.joined(steps, inputs),
         )
 
 
@@ -201,7 +203,7 @@ class _Program:
         for node in self.graph.nodes:
             for i in node.inputs:
                 readers.setdefault(i, set()).add(node.outputs)
-        hidden = set()
+        hidden: set[tuple[int, ...]] = set()
         for *first, last in runs:
             run = {last.outputs, *(node.outputs for node in first)}
             hidden.update(n.outputs for n in first if all(readers.get(i, run) <= run for i in n.outputs))

@@ -88,8 +88,8 @@ def _redirect(g_out: jax.Array, below: jax.Array, above: jax.Array) -> jax.Array
 redirected = _for_relus("redirected", _redirected)
 """Lucid's redirected gradient: an example to which a ReLU would pass no gradient at all gets one that wakes it.
 
-Examples lie along the first axis; an array of rank 0 or 1 is one example. The cost is minimized, so a positive gradient
-pushes an input down: what pushes inputs back into range passes.
+Examples lie along the first axis; an array of rank 0 or 1 is one example. The cost is minimized, so a positive
+gradient pushes an input down: what pushes inputs back into range passes.
 
 Source: Lucid, `misc/redirected_relu_grad.py` (Olah et al., 2017).
 """

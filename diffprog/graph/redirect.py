@@ -1,8 +1,8 @@
 """Gradients that reach a picture through units that are off.
 
-A picture of noise leaves many ReLUs at zero, and then no gradient says how to wake them. `redirect_relus` overrides all
-ReLUs and ReLU6s of a graph with `overrides.redirected`. Use it for the first steps of a visualization only: it is not the
-gradient of the function any more.
+A picture of noise leaves many ReLUs at zero, and then no gradient says how to wake them. `redirect_relus`
+overrides all ReLUs and ReLU6s of a graph with `overrides.redirected`. Use it for the first steps of a
+visualization only: it is not the gradient of the function any more.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 The function is traced once, with `jax.make_jaxpr`; functions compiled inside it are opened, so that their
 operations become nodes of their own. An operation with a custom derivative stays one node and keeps it; loops
-and branches stay one node, and can be opened (`graph.open`). This is the only file that touches JAX's internals (jaxprs, primitives, name
-stacks), so that a new JAX release breaks one file.
+and branches stay one node, and can be opened (`graph.open`). This is the only file that touches JAX's internals
+(jaxprs, primitives, name stacks), so that a new JAX release breaks one file.
 """
 
 from __future__ import annotations
@@ -343,17 +343,20 @@ def _source(eqn: Any) -> Source | None:
     )
 
 
-
 def _parts(eqn: Any, call: int) -> tuple[Part, ...]:
     """The named scopes around an operation; marks of `modules.scoped` tell visits apart and are taken off."""
     parts: list[Part] = []
+    told = False  # whether the innermost scope so far is a module that was marked
     for entry in eqn.source_info.name_stack.stack:
         if type(entry).__name__ != "Scope":
             continue  # a transformation: jvp, transpose, vmap
-        if entry.name.startswith(modules.MARK) and parts:
-            parts[-1] = Part(parts[-1].label, (parts[-1].visit, entry.name))
-        elif not entry.name.startswith(modules.MARK):
+        if entry.name.startswith(modules.MARK):
+            if parts:
+                parts[-1] = Part(parts[-1].label, (parts[-1].visit, entry.name))
+            told = True
+        elif not (told and modules.is_class_scope(entry.name)):
             parts.append(Part(entry.name, call))
+            told = False
     return tuple(parts)
 
 

@@ -24,7 +24,9 @@ _HERE = os.path.dirname(os.path.dirname(__file__))
 _MECHANISM = (os.path.join(_HERE, "rules"), os.path.join(_HERE, "graph"))
 _INSTALLED = sysconfig.get_paths()["purelib"]
 
-_INSTEAD = "values are known only when the graph runs; jnp.where, jax.lax.cond or jax.lax.while_loop choose by value"
+_INSTEAD = (
+    "values are known only when the graph runs; jnp.where, jax.lax.cond or jax.lax.while_loop choose by value"
+)
 # What was done with a stand-in, and what to do instead; the first class that fits.
 _CAUSES: tuple[tuple[type[Exception], str, str], ...] = (
     (jax.errors.TracerBoolConversionError, "Python branches on an array's value", _INSTEAD),
@@ -88,7 +90,10 @@ def explained(function: Callable[..., Any]) -> Iterator[None]:
 def _cause(error: Exception) -> tuple[str, str] | None:
     """What was done and what to do instead; None for an error that is not about stand-ins."""
     if "1D sequences of concrete values" in str(error):  # JAX has no class of its own for this one
-        return "an array's value is used as a shape", "a Python number that is not an argument; x.shape[0] is one"
+        return (
+            "an array's value is used as a shape",
+            "a Python number that is not an argument; x.shape[0] is one",
+        )
     return next(((what, remedy) for cause, what, remedy in _CAUSES if isinstance(error, cause)), None)
 
 
@@ -98,7 +103,7 @@ def check_arrays(leaves: Mapping[str, Any]) -> None:
         if not hasattr(leaf, "dtype") and not isinstance(leaf, bool | int | float | complex):
             raise InvalidInput(
                 got=f"the argument {name} is a {type(leaf).__name__}: {leaf!r:.60}",
-                expected="arrays, numbers, jax.ShapeDtypeStructs, or pytrees of them, since only these flow in a graph",
+                expected="arrays, numbers, jax.ShapeDtypeStructs, or pytrees of them: what can flow in a graph",
                 remedy=f"give it beforehand: trace(functools.partial(f, {name.split('[')[0]}=...), ...)",
             )
 

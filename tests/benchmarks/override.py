@@ -1,9 +1,9 @@
-"""What `override(f)` costs: plain JAX networks overridden, and written with the rules.  python -m tests.benchmarks.override
+"""What `override(f)` costs at run time.  python -m tests.benchmarks.override
 
-SqueezeNet and EfficientNet-Lite0 in JAX's own operations, their gradients by the pictures (batch 1) and by the parameters
-(batch 4): as they are, overridden with the default (values bitwise the same), overridden with `fast(forward=True)`
-(values as the rules compute them), and written with the rules. Prints medians of interleaved calls, the ratios to the
-network written with the rules, and how far values are from the plain ones.
+SqueezeNet and EfficientNet-Lite0 in JAX's own operations, their gradients by the pictures (batch 1) and by the
+parameters (batch 4): as they are, overridden with the default (values bitwise the same), overridden with
+`fast(forward=True)` (values as the rules compute them), and written with the rules. Prints medians of interleaved
+calls, their ratios to the network written with the rules, and how far values are from the plain ones.
 """
 
 from __future__ import annotations
