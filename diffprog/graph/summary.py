@@ -55,7 +55,14 @@ def _statistics(host: np.ndarray, digits: int) -> str:
         return bad.strip()
     low, high = (f"{number + 0.0:.{digits}g}" for number in (wide[finite].min(), wide[finite].max()))
     zeros = f"  {_share(wide == 0)} zeros" if (wide == 0).any() else ""
-    return f"norm {np.linalg.norm(wide[finite]):.{digits}g}  {low} to {high}{zeros}{bad}"
+    return f"norm {_norm(wide[finite]):.{digits}g}  {low} to {high}{zeros}{bad}"
+
+
+def _norm(numbers: np.ndarray) -> float:
+    """Squares of numbers near the largest float overflow; those of their ratios to the largest do not."""
+    peak = np.abs(numbers).max() or 1.0
+    with np.errstate(over="ignore"):  # the norm itself may be too large for a float
+        return float(peak * np.linalg.norm(numbers / peak))
 
 
 def _share(mask: np.ndarray) -> str:

@@ -7,13 +7,15 @@ sent       g[x_out] times the node's Jacobian, by the node's own rule, for each 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from diffprog.errors import DiffprogError, InvalidInput
 from diffprog.graph.names import is_floating
 from diffprog.graph.program import Graph, Node
 
@@ -110,7 +112,8 @@ def _run(graph: Graph, plan: Plan, leaves: Sequence[Any], consts: Sequence[Any])
     computed: dict[int, Any] = {}
     pulls = {}
     for number, node in enumerate(graph.nodes):
-        results, pulls[number] = _linearized(node, values, plan.edges.get(number, ()))
+        with _at(node):
+            results, pulls[number] = _linearized(node, values, plan.edges.get(number, ()))
         computed.update(zip(node.outputs, results, strict=True))
         values.update(computed)
     sent, sums = _back(graph, plan, values, pulls)
@@ -136,7 +139,8 @@ def _back(graph: Graph, plan: Plan, values: Mapping[int, Any], pulls: Mapping[in
     for number in plan.nodes:
         node, edges = graph.nodes[number], plan.edges[number]
         arriving = tuple(totals.get(i, _nothing(values[i])) for i in node.outputs)
-        sent[number] = list(pulls[number](arriving)) if edges else []
+        with _at(node):
+            sent[number] = list(pulls[number](arriving)) if edges else []
         for k, cotangent in zip(edges, sent[number], strict=True):
             i = node.inputs[k]
             if i in totals:
@@ -144,6 +148,22 @@ def _back(graph: Graph, plan: Plan, values: Mapping[int, Any], pulls: Mapping[in
             else:
                 totals[i] = cotangent
     return sent, sums
+
+
+@contextlib.contextmanager
+def _at(node: Node) -> Iterator[None]:
+    """Say which node it is that has no reverse mode, or whose own rule fails."""
+    try:
+        yield
+    except DiffprogError:
+        raise
+    except (TypeError, ValueError, NotImplementedError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InvalidInput(
+            f"{node.name}{f' at {node.source}' if node.source else ''}, which cannot be gone back through: {reason}",
+            "operations with a reverse mode: most have one, a loop of unknown length has not",
+            "jax.lax.scan, or fori_loop with a fixed number of steps; for a rule of your own, diffprog.rules.check",
+        ) from error
 
 
 def _nothing(value: Any) -> Any:

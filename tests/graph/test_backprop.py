@@ -23,7 +23,7 @@ MOST_RELATIVE = 1e-12
 
 def wide(tree):
     """The same arguments in float64."""
-    return jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), tree)
+    return jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf, np.float64)), tree)
 
 
 def cost_of(function):
@@ -43,8 +43,8 @@ def gradient(function, args):
 def differences(got, expected):
     """The largest difference in every leaf, relative to the largest entry there."""
     assert jax.tree.structure(got) == jax.tree.structure(expected)
-    pairs = zip(jax.tree.leaves(got), jax.tree.leaves(expected), strict=True)
-    return [float(jnp.abs(a - b).max() / jnp.maximum(jnp.abs(b).max(), 1e-300)) for a, b in pairs]
+    pairs = zip(*(map(np.asarray, jax.tree.leaves(tree)) for tree in (got, expected)), strict=True)
+    return [float(np.abs(a - b).max() / max(np.abs(b).max(), 1e-300)) for a, b in pairs]
 
 
 every_program = pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
@@ -254,6 +254,28 @@ def test_what_has_no_gradient_is_refused(function, args, said):
         backprop(function, *args)
 
 
+def test_a_loop_without_reverse_mode_is_named_with_its_line():
+    def endless(x):
+        return jax.lax.while_loop(lambda x: x < 100.0, lambda x: 2.0 * x, x)
+
+    with pytest.raises(
+        InvalidInput, match=r"(?s)while at test_backprop.py:\d+ .*endless.*, which cannot.*lax.scan"
+    ):
+        backprop(endless, 1.0)
+
+
+def test_a_broken_rule_of_the_author_s_own_is_named():
+    @jax.custom_vjp
+    def broken(x):
+        return 2.0 * x
+
+    broken.defvjp(lambda x: (2.0 * x, None), lambda _, g: (g, g))
+    with pytest.raises(
+        InvalidInput, match=r"(?s)broken at test_backprop.py:\d+.*cannot be gone back through"
+    ):
+        backprop(lambda x: jnp.sum(broken(x)), jnp.ones(2))
+
+
 def test_an_unknown_step_is_answered_with_the_nearest():
     with pytest.raises(InvalidInput, match="tanh"):
         backprop(lambda x: jnp.tanh(x), 1.0)["tahn"]
@@ -281,3 +303,8 @@ def test_the_table_has_every_term_of_a_sum():
 def test_the_table_counts_what_is_not_finite():
     text = str(backprop(lambda x: jnp.sum(jnp.log(x)), jnp.zeros(100).at[0].set(1.0)))
     assert "99 not finite" in text
+
+
+def test_the_table_survives_the_largest_numbers():
+    text = str(backprop(lambda x: x[0], jnp.full(100, 1e300)))
+    assert "float64[100]  norm 1e+301" in text
