@@ -1,4 +1,4 @@
-"""The commands: `diffprog visualize`, `redraw`, `models`, `layers`, `fetch` and `rules`."""
+"""The commands: `diffprog visualize`, `redraw`, `models`, `layers`, `fetch`, `rules` and `diagnose`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import typer
 import diffprog
 from diffprog import models
 from diffprog.cli import checks, listings, rulebook, startup, units
+from diffprog.cli.diagnose import diagnosis
 from diffprog.cli.failures import told
 from diffprog.cli.outcome import finish
 from diffprog.errors import InvalidInput
@@ -146,3 +147,28 @@ def show_rules(
     """Print the rule book: every hand-written backward rule, its proof and its speed."""
     with told(debug):
         typer.echo(rulebook.entry(name) if name else rulebook.table())
+
+
+@app.command()
+def diagnose(
+    function: Annotated[
+        str,
+        typer.Argument(help="FILE.py:FUNCTION, a cost; its arguments are FUNCTION_args.", show_default=False),
+    ],
+    args: Annotated[
+        str | None,
+        typer.Option(help="What the arguments are called in the file.", show_default="FUNCTION_args"),
+    ] = None,
+    argnums: Annotated[
+        list[int] | None,
+        typer.Option(help="An argument to be optimized, from 0; may be repeated.", show_default="the first"),
+    ] = None,
+    products: Annotated[
+        int, typer.Option(help="Hessian-vector products for the conditioning; 0 leaves it out.")
+    ] = 24,
+    debug: Debug = False,
+) -> None:
+    """Say what is not differentiable, dead, not finite or hard about a cost of your own."""
+    with told(debug):
+        checks.whole("--products", products, 0)
+        typer.echo(diagnosis(function, args, argnums or [], products))
