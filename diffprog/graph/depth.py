@@ -88,7 +88,7 @@ def _finding(kind: str, known: list[tuple[Node, float]], rate: float, lost: bool
     (first, small), (last, large) = known[0], known[-1]
     end = f" Before {first.name} it is beyond what the type can hold." if lost else ""
     sentence = (
-        f"Going back through {len(known)} layers, from {last.name} ({last.source}) to {first.name}, the norm of the "
+        f"Going back through {len(known)} layers, from {last.name} to {first.name}, the norm of the "
         f"cotangent goes from {large:.2g} to {small:.2g}: a factor {rate:.2g} a layer.{end}"
     )
     return Finding(kind, "warning", first.name, first.source, sentence, remedy, rate)

@@ -94,13 +94,17 @@ def diagnose(
 
 def _require_scalar(function: Any, graph: Graph) -> None:
     results = [graph.values[i] for i in graph.outputs]
-    if len(results) == 1 and results[0].shape == () and getattr(results[0].dtype, "kind", "f") in "fiub":
+    if len(results) == 1 and results[0].shape == () and _is_real(results[0].dtype):
         return
     raise InvalidInput(
         f"{_name(function)} returns {', '.join(f'{r.dtype}{list(r.shape)}' for r in results) or 'nothing'}",
         "one real number, the cost: a gradient is of one number",
         "diagnosing its sum or one entry: lambda *args: f(*args).sum()",
     )
+
+
+def _is_real(dtype: Any) -> bool:
+    return any(jnp.issubdtype(dtype, kind) for kind in (jnp.floating, jnp.integer, jnp.bool_))
 
 
 def _variables(graph: Graph, argnums: int | Sequence[int] | None) -> list[int]:

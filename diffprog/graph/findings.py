@@ -8,6 +8,7 @@ note is worth knowing and nothing is wrong.
 from __future__ import annotations
 
 import html
+import math
 import textwrap
 from typing import Literal, NamedTuple
 
@@ -52,7 +53,7 @@ class Diagnosis(NamedTuple):
     Attributes:
         function: what the function is called.
         cost: its value at the arguments.
-        gradient_norm: the Euclidean norm of the gradient with respect to the variables; NaN if it is not finite.
+        gradient_norm: the Euclidean norm of the gradient in the variables; NaN if it is not finite or cannot be had.
         findings: errors first, then warnings, then notes.
         spectrum: extreme eigenvalues of the Hessian in the variables; None where they were not asked for, or
             where there is nothing to measure.
@@ -75,7 +76,8 @@ class Diagnosis(NamedTuple):
         return tuple(dict.fromkeys(f.kind for f in self.findings if f.severity != "note"))
 
     def __str__(self) -> str:
-        head = f"{self.function}: cost {self.cost:.6g}, gradient norm {self.gradient_norm:.3g}; {self._summary()}"
+        norm = "undefined" if math.isnan(self.gradient_norm) else f"{self.gradient_norm:.3g}"
+        head = f"{self.function}: cost {self.cost:.6g}, gradient norm {norm}; {self._summary()}"
         return "\n\n".join([head, *map(str, self.findings)])
 
     def __repr__(self) -> str:
@@ -107,6 +109,12 @@ def percent(share: float) -> str:
     if share in (0, 1):
         return "all" if share else "none"
     return f"{min(max(100 * share, 0.1), 99.9):.3g} %"
+
+
+def listed(names: list[str], most: int = 3) -> str:
+    """The first names, and how many more there are."""
+    shown = [*names[:most], *([f"{len(names) - most} more"] if len(names) > most else [])]
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
 
 
 def _wrapped(text: str) -> list[str]:

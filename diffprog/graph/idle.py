@@ -17,6 +17,7 @@ from diffprog.graph.program import Node
 from diffprog.graph.view import View, is_heavy
 
 SICK = 0.9  # share of units from which a layer is reported as sick
+FEW = 8  # examples, below which healthy units may well all rest but a few; then only a whole layer counts
 WORTH_A_NOTE = 0.5
 FLAT = 0.01  # of the largest slope: tanh beyond 3, sigmoid beyond 6
 ONE_HOT = 0.999  # a softmax with this much on one entry
@@ -74,14 +75,24 @@ def _units(view: View, node: Node, flat: np.ndarray, kind: str, remedy: str) -> 
     share = dead if kind == "dead units" else entries
     if share < (WORTH_A_NOTE if flat.size > units.size else SICK):
         return
-    batch = flat.size // units.size
-    examples = f" for all {batch} examples and positions" if batch > 1 else ""
-    what = "off: no gradient passes" if kind == "dead units" else "flat: their slope is next to nothing"
-    sick = share >= SICK and _inside(view, node)
-    sentence = f"Of its {units.size} units, {percent(dead)} are {what}{examples}. "
-    sentence += f"Of its entries, {percent(entries)} are."
+    few = kind == "dead units" and (flat.ndim < 2 or len(flat) < FEW)
+    sick = share >= (1 if few else SICK) and _inside(view, node)
+    sentence = f"{percent(dead).capitalize()} of its {units.size} units are {_state(kind, flat)}."
+    if dead < 1:
+        sentence += f" Of the single entries, {percent(entries)} are."
     advice = remedy if sick else "more examples, to see whether these units are off for good"
     yield Finding(kind, "warning" if sick else "note", node.name, node.source, sentence, advice, share)
+
+
+def _state(kind: str, flat: np.ndarray) -> str:
+    for_all = (
+        "" if flat.ndim < 2 else " for every example and position" if flat.ndim > 2 else " for every example"
+    )
+    return (
+        f"off{for_all}, so no gradient passes"
+        if kind == "dead units"
+        else f"flat{for_all}, with next to no slope"
+    )
 
 
 def _inside(view: View, node: Node) -> bool:

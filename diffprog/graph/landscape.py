@@ -21,6 +21,7 @@ from diffprog.graph.view import View
 
 TURNS = 16  # of 63: as a sum of a few smooth bends has no reason to
 HARD = 1000.0  # condition number from which gradient descent needs more than a thousand steps for a digit
+SLOW = 30.0  # and from which momentum is worth its name
 STILL = 1e-5  # of curvature times distance: a smaller gradient is a stationary point's
 _SLOW = (
     "momentum, Adam or L-BFGS; rescaling the variables so that all directions are curved alike (standardized inputs, "
@@ -66,7 +67,7 @@ def landscape(
 
 
 def _conditioning(node: Node | None, spectrum: Spectrum, line: Line, gradient: float) -> Iterator[Finding]:
-    between = f"between {spectrum.smallest:.3g} and {spectrum.largest:.3g}"
+    between = f"between {spectrum.smallest:.4g} and {spectrum.largest:.4g}"
     still = gradient <= STILL * abs(spectrum.smallest) * line.length
     if spectrum.indefinite:
         yield _said(
@@ -109,9 +110,11 @@ def _convex(node: Node | None, spectrum: Spectrum, between: str, still: bool) ->
     )
     minimum = "The gradient is 0: this is a minimum. " if still else ""
     sentence = f"{minimum}The Hessian's eigenvalues lie {between}: condition number {number:.3g}. {rates}"
-    kind, remedy = (
-        ("ill-conditioned", _SLOW) if hard else ("conditioning", "nothing; the cost is well conditioned")
-    )
+    kind = "ill-conditioned" if hard else "conditioning"
+    remedy = _SLOW if hard else "momentum" if number > SLOW else "nothing; the cost is well conditioned"
+    if spectrum.size == 1:
+        sentence = f"{minimum}The second derivative is {spectrum.largest:.4g}. {_longest_step(spectrum)}"
+        remedy = "a step shorter than that"
     return _said(kind, "warning" if hard else "note", node, sentence, remedy, number)
 
 
@@ -122,9 +125,10 @@ def _steps(rate: float) -> str:
 
 
 def _longest_step(spectrum: Spectrum) -> str:
-    return (
-        f"Gradient descent diverges for steps beyond 2/{spectrum.largest:.3g} = {spectrum.largest_step:.3g}."
-    )
+    if spectrum.largest <= spectrum.noise:
+        return "Nothing is curved upward, so no step of gradient descent is too long by this measure."
+    step = f"2/{spectrum.largest:.4g} = {spectrum.largest_step:.3g}"
+    return f"Gradient descent diverges for steps beyond {step}."
 
 
 def _is_plateau(spectrum: Spectrum, line: Line, gradient: float, here: float) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from diffprog.graph.findings import Finding
+from diffprog.graph.findings import Finding, listed
 from diffprog.graph.program import Node
 from diffprog.graph.reach import ancestors
 from diffprog.graph.view import COPIES, View
@@ -26,11 +26,11 @@ _SAFE = "giving it a safe argument as well: jnp.where(ok, f(jnp.where(ok, x, 1.0
 _EDGES = {
     "log": (
         "log is -inf at 0 and NaN below",
-        "log has an infinite slope at 0",
+        "log has an infinite slope at 0, and none below",
         "log(x + eps), or log_softmax",
     ),
     "log1p": ("log1p is -inf at -1 and NaN below", "log1p has an infinite slope at -1", "keeping x above -1"),
-    "sqrt": ("sqrt is NaN below 0", "sqrt has an infinite slope at 0", "sqrt(x + eps)"),
+    "sqrt": ("sqrt is NaN below 0", "sqrt has an infinite slope at 0, and none below", "sqrt(x + eps)"),
     "rsqrt": ("1/sqrt is infinite at 0 and NaN below", "1/sqrt has no slope at 0", "rsqrt(x + eps)"),
     "cbrt": ("", "the cube root has an infinite slope at 0", "a small offset"),
     "div": ("it divides by 0", "it divides by 0", "x / (y + eps), or jnp.where on the denominator"),
@@ -107,12 +107,17 @@ def _forward(view: View) -> Iterator[Finding]:
     for i in view.graph.inputs:
         if i in spoiled:
             yield _argument(view, i)
-    for node in culprits[::-1][:MOST]:
+    for count, node in enumerate(culprits[::-1][:MOST]):
+        first = (
+            "Values that are not finite appear here too"
+            if count
+            else "The first that is not finite appears here"
+        )
         out = view.value(next(i for i in node.outputs if i in bad))
         collides = bad.intersection(node.inputs)
         why, _, remedy = _COLLISION if collides else _EDGES.get(node.primitive, _OVERFLOW)
-        sentence = f"The first values that are not finite appear here ({_count(out)}): {why or _OVERFLOW[0]}."
-        sentence += f" The cost is {view.value(view.graph.outputs[0])}."
+        sentence = f"{first} ({_count(out)}): {why or _OVERFLOW[0]}."
+        sentence += " The cost is not finite." if view.graph.outputs[0] not in node.outputs else ""
         yield Finding("not finite", "error", node.name, node.source, sentence, remedy)
 
 
@@ -141,7 +146,7 @@ def _backward(view: View) -> Iterator[Finding]:
         bad = not np.isfinite(g).all()
         if bad and all(_finite(view, i) for i in node.outputs) and node.inputs[k] in view.reach.active:
             culprits.setdefault(number, []).append(g)
-    names = ", ".join(view.labels[i] for i in spoiled[:MOST])
+    names = listed([view.labels[i] for i in spoiled], MOST)
     for number in sorted(culprits, reverse=True)[:MOST]:
         yield _culprit(view, view.graph.nodes[number], culprits[number][0], names)
 

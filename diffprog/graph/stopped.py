@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from diffprog.graph.findings import Finding
+from diffprog.graph.findings import Finding, listed
 from diffprog.graph.names import is_floating
 from diffprog.graph.program import Graph, Node
 from diffprog.graph.reach import Reach, ancestors
@@ -64,7 +64,7 @@ def structural(graph: Graph, reach: Reach) -> Iterator[Finding]:
             "warning",
             ", ".join(unused),
             None,
-            f"The cost does not depend on {_listed(unused)} at all, so the gradient is 0 there.",
+            f"The cost does not depend on {listed(unused)} at all, so the gradient is 0 there.",
             "using it, or leaving it out of the arguments",
         )
     together: dict[tuple[Node, ...], list[str]] = {}
@@ -83,9 +83,9 @@ def _cut(cuts: tuple[Node, ...], names: list[str]) -> Finding:
     first = cuts[0]
     why, remedy = _reason(first)
     others = [f"{node.name} ({node.source})" if node.source else node.name for node in cuts[1:]]
-    also = f" The other paths end at {_listed(others)}." if others else ""
+    also = f" The other paths end at {listed(others)}." if others else ""
     sentence = (
-        f"Every path from {_listed(names)} to the cost is cut, so the gradient is 0 there whatever the numbers: "
+        f"Every path from {listed(names)} to the cost is cut, so the gradient is 0 there whatever the numbers: "
         f"{first.operation} {why}.{also}"
     )
     return Finding("no gradient", "warning", first.name, first.source, sentence, remedy)
@@ -115,11 +115,6 @@ def numerical(view: View, others: list[Finding]) -> Iterator[Finding]:
         "warning" if len(zero) == len(known) else "note",
         node.name if node else "output",
         node.source if node else None,
-        f"The gradient with respect to {_listed(zero)} is exactly 0 at these values, although a path exists.",
+        f"The gradient with respect to {listed(zero)} is exactly 0 at these values, although a path exists.",
         "another starting point, if this is no minimum; operations that are not flat in place of those that are",
     )
-
-
-def _listed(names: list[str], most: int = 3) -> str:
-    shown = [*names[:most], *([f"{len(names) - most} more"] if len(names) > most else [])]
-    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"

@@ -28,6 +28,7 @@ class Case(NamedTuple):
     kinds: tuple[str, ...] = ()
     node: str = ""
     plot: tuple[float, float] | None = None  # where to draw it, if it is a function of one number
+    at: str = ""  # the point in words, where the numbers would not say it
 
 
 def step(x):
@@ -260,13 +261,23 @@ SICK = {
     "round": Case(rounded, (AT(0.7),), ("no gradient",), "round/round", (-1, 5)),
     "floor": Case(floor, (AT(0.7),), ("no gradient",), "floor", (-2, 2)),
     "integer cast": Case(integer_cast, (AT(1.7),), ("no gradient",), "convert_element_type", (-2, 2)),
-    "argmax": Case(count_correct, (X[:4, :4],), ("no gradient",), "argmax"),
-    "one-hot of argmax": Case(one_hot_argmax, (X[:4, :4],), ("no gradient",), "argmax"),
-    "stop_gradient": Case(
-        frozen_encoder, ({"encoder": W8, "head": V8}, X), ("no gradient",), "stop_gradient"
+    "argmax": Case(count_correct, (X[:4, :4],), ("no gradient",), "argmax", at="random logits of 4 examples"),
+    "one-hot of argmax": Case(
+        one_hot_argmax, (X[:4, :4],), ("no gradient",), "argmax", at="random logits of 4 examples"
     ),
-    "unused argument": Case(unused_argument, (W8, V8[0], X), ("unused argument",), "b"),
-    "rounded hidden layer": Case(quantized_hidden, (TWO, X), ("no gradient",), "round/round"),
+    "stop_gradient": Case(
+        frozen_encoder,
+        ({"encoder": W8, "head": V8}, X),
+        ("no gradient",),
+        "stop_gradient",
+        at="random weights",
+    ),
+    "unused argument": Case(
+        unused_argument, (W8, V8[0], X), ("unused argument",), "b", at="random w, b and x"
+    ),
+    "rounded hidden layer": Case(
+        quantized_hidden, (TWO, X), ("no gradient",), "round/round", at="random weights"
+    ),
     "abs at 0": Case(absolute, (AT(0.0),), ("undefined derivative",), "abs", (-2, 2)),
     "max of equals": Case(largest, (jnp.ones(3),), ("undefined derivative",), "reduce_max"),
     "sqrt at 0": Case(square_root, (AT(0.0),), ("undefined derivative",), "sqrt", (0, 2)),
@@ -286,30 +297,48 @@ SICK = {
         (with_bias(layers([8, 32, 32, 1]), 1, -50.0), X),
         ("dead units",),
         "relu_1",
+        at="He weights; the second layer has biases of -50",
     ),
     "saturated sigmoid": Case(
         perceptron(jax.nn.sigmoid),
         (with_bias(layers([8, 32, 32, 1]), 0, 20.0), X),
         ("saturated units",),
         "logistic",
+        at="random weights; the first layer has biases of 20",
     ),
     "saturated tanh": Case(
-        perceptron(jnp.tanh), (layers([8, 32, 1], gain=2e4), X), ("saturated units", "rugged cost"), "tanh"
+        perceptron(jnp.tanh),
+        (layers([8, 32, 1], gain=2e4), X),
+        ("saturated units", "rugged cost"),
+        "tanh",
+        at="random weights of deviation 50",
     ),
     "saturated softmax": Case(
-        sharp_choice, (X[:, :4], jnp.arange(8.0).reshape(4, 2)), ("saturated softmax",), "div"
+        sharp_choice,
+        (X[:, :4], jnp.arange(8.0).reshape(4, 2)),
+        ("saturated softmax",),
+        "div",
+        at="random scores, about 1 in size",
     ),
     "vanishing chain": Case(
-        perceptron(jax.nn.sigmoid), (layers([8, *[16] * 8, 1], gain=0.25), X), ("vanishing gradient",), "dot"
+        perceptron(jax.nn.sigmoid),
+        (layers([8, *[16] * 8, 1], gain=0.25), X),
+        ("vanishing gradient",),
+        "dot",
+        at="8 hidden layers with weights of deviation 1/8, half of what 16 inputs ask for",
     ),
     "exploding product": Case(
-        repeated_product, (2.0 * jnp.linalg.qr(W8)[0], X), ("exploding gradient",), "dot"
+        repeated_product,
+        (2.0 * jnp.linalg.qr(W8)[0], X),
+        ("exploding gradient",),
+        "dot",
+        at="W is twice a rotation, used 16 times",
     ),
     "exploding chain": Case(growing_chain, (AT(0.01),), ("exploding gradient",), "logaddexp"),
     "sine of a large frequency": Case(sine, (AT(0.3),), ("rugged cost",), "sin", (-0.3, 0.3)),
     "narrow valley": Case(rosenbrock, (jnp.array([1.0, 1.0]),), ("ill-conditioned",), "add"),
     "ill-conditioned quadratic": Case(valley, (jnp.ones(3),), ("ill-conditioned",)),
-    "plateau": Case(plateau, (AT(12.0),), ("plateau",), "sub", (-6, 6)),
+    "plateau": Case(plateau, (AT(12.0),), ("plateau",), "sub", (-4, 14)),
     "saddle": Case(saddle, (jnp.zeros(2),), ("saddle",), "sub"),
 }
 

@@ -4,18 +4,16 @@ import html.parser
 import os
 import re
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from diffprog import InvalidInput, models, rules
+from diffprog import InvalidInput, rules
 from diffprog.graph import Diagnosis, diagnose, trace
 from tests.graph import gallery
 from tests.graph.gallery import GALLERY, HEALTHY, SICK, Case
+from tools.write_diagnoses import PAGE, page, without_figures
 
 every_case = pytest.mark.parametrize("case", GALLERY.values(), ids=GALLERY)
 
@@ -70,6 +68,13 @@ def test_it_reads_as_sentences(case: Case, diagnoses: dict[str, Diagnosis]) -> N
     assert max(map(len, str(diagnosis).splitlines())) <= 160  # names of nodes and lines may be long
 
 
+def test_the_page_is_what_the_gallery_makes_it(diagnoses: dict[str, Diagnosis]) -> None:
+    made = without_figures(page(lambda case: diagnosed(diagnoses, case)))
+    assert without_figures(PAGE.read_text(encoding="utf-8")) == made, (
+        "write it again: python -m tools.write_diagnoses"
+    )
+
+
 def test_the_value_and_the_gradient_norm_are_jax_s() -> None:
     case = HEALTHY["MLP of tanh"]
     value, gradient = jax.value_and_grad(case.function)(*case.args)
@@ -77,47 +82,6 @@ def test_the_value_and_the_gradient_norm_are_jax_s() -> None:
     expected = np.linalg.norm([jnp.linalg.norm(g) for g in jax.tree.leaves(gradient)])
     np.testing.assert_allclose(diagnosis.cost, value, rtol=1e-5)  # rounding of another order of sums, float32
     np.testing.assert_allclose(diagnosis.gradient_norm, expected, rtol=1e-5)
-
-
-class Mlp(nn.Module):
-    sizes: tuple[int, ...]
-    activation: str
-
-    @nn.compact
-    def __call__(self, x):
-        for size in self.sizes:
-            x = getattr(nn, self.activation)(nn.Dense(size)(x))
-        return nn.Dense(3)(x)
-
-
-@settings(max_examples=8, deadline=None)
-@given(
-    sizes=st.lists(st.integers(16, 48), min_size=1, max_size=4),
-    activation=st.sampled_from(["relu", "tanh", "gelu", "silu", "sigmoid", "softplus", "leaky_relu"]),
-    batch=st.integers(4, 16),
-    seed=st.integers(0, 2**31 - 1),
-)
-def test_healthy_random_networks_are_not_accused(sizes, activation, batch, seed) -> None:
-    keys = jax.random.split(jax.random.key(seed), 2)
-    network = Mlp(tuple(sizes), activation)
-    x = jax.random.normal(keys[0], (batch, 12))
-    params = network.init(keys[1], x)
-    labels = jnp.arange(batch) % 3
-
-    def cost(params, x):
-        scores = jax.nn.log_softmax(network.apply(params, x))
-        return -jnp.mean(jnp.take_along_axis(scores, labels[:, None], axis=1))
-
-    diagnosis = diagnose(cost, params, x, products=6)  # an estimate, as the eigenvalues are here too
-    assert diagnosis.healthy, diagnosis
-
-
-def test_a_real_network_is_not_accused() -> None:
-    net = models.load("squeezenet")
-    images = jax.random.uniform(jax.random.key(0), (1, 64, 64, 3))
-    diagnosis = diagnose(lambda images: -net(images)[0, 47], images, products=2)
-    assert diagnosis.healthy, diagnosis
-    assert all(finding.node.startswith("fire") for finding in diagnosis.findings)  # layers, by their names
 
 
 def test_our_own_rules_are_diagnosed_like_jax_s_operations() -> None:
