@@ -106,7 +106,7 @@ def without_figures(text: str) -> str:
 def _entry(name: str, case: Case, diagnosis: Diagnosis) -> str:
     code = textwrap.dedent(inspect.getsource(case.function)).rstrip()
     title = name if "_" in name else name[0].upper() + name[1:]
-    return f"#### {title}\n\nAt {_point(case)}:\n\n```text\n{code}\n```\n\n```text\n{diagnosis}\n```\n"
+    return f"#### {title}\n\nPoint: {_point(case)}.\n\n```text\n{code}\n```\n\n```text\n{diagnosis}\n```\n"
 
 
 def _point(case: Case) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 from diffprog.graph.findings import Finding, listed
 from diffprog.graph.program import Node
 from diffprog.graph.reach import ancestors
-from diffprog.graph.view import COPIES, View
+from diffprog.graph.view import COPIES, View, floating
 
 MOST = 3  # culprits named; what they spoil shows no more
 HUGE = 1e18  # cotangents beyond this overflow in a product, not by a slope
@@ -94,7 +94,7 @@ def nonfinite(view: View) -> Iterator[Finding]:
 
 
 def _forward(view: View) -> Iterator[Finding]:
-    bad = {i for i, v in view.seen.values.items() if v.dtype.kind not in "biu" and not np.isfinite(v).all()}
+    bad = {i for i, v in view.seen.values.items() if floating(view, i) and not np.isfinite(v).all()}
     spoiled = set(view.graph.outputs) & bad
     culprits = []
     for node in reversed(view.graph.nodes):

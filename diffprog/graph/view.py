@@ -58,8 +58,10 @@ class View:
         return self.producers.get(self.graph.outputs[0])
 
     def active(self) -> Iterator[tuple[int, Node, np.ndarray]]:
-        """The nodes that a cotangent arrives at, with their place and that cotangent of their first active output."""
+        """The nodes of numbers that a cotangent arrives at, with their place and that of their first active output."""
         for number, node in enumerate(self.graph.nodes):
+            if not self.seen.values.keys() >= set(node.inputs):
+                continue  # it takes a random key as well, as a loop may
             for i in node.outputs:
                 if i in self.reach.active and i in self.seen.cotangents:
                     yield number, node, wide(self.seen.cotangents[i])

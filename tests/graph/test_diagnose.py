@@ -62,7 +62,7 @@ def test_every_finding_names_a_node_and_its_line(case: Case, diagnoses: dict[str
 def test_it_reads_as_sentences(case: Case, diagnoses: dict[str, Diagnosis]) -> None:
     diagnosis = diagnosed(diagnoses, case)
     for finding in diagnosis.findings:
-        assert re.match(r"[A-Z]", finding.sentence) and finding.sentence.endswith((".", "!"))
+        assert re.match(r"[A-Z0-9]", finding.sentence) and finding.sentence.endswith((".", "!"))
         assert not finding.remedy.endswith(".")
         assert not re.search(r"\bnan\b|None|  |\{|\}", finding.sentence), finding.sentence
     assert max(map(len, str(diagnosis).splitlines())) <= 160  # names of nodes and lines may be long
@@ -213,3 +213,15 @@ def test_the_notebook_s_table_is_whole_and_escaped() -> None:
     counter.feed(page)
     assert counter.open_tags == 0
     assert "&lt;lambda&gt;" in page and "<lambda>" not in page
+
+
+def test_a_loop_over_random_keys_is_looked_through() -> None:
+    def cost(key, x):
+        def step(carry, _):
+            key, x = carry
+            key, now = jax.random.split(key)
+            return (key, jnp.tanh(x) + 0.01 * jax.random.normal(now, x.shape)), None
+
+        return jnp.sum(jax.lax.scan(step, (key, x), None, length=3)[0][1] ** 2)
+
+    assert diagnose(cost, jax.random.key(0), jnp.ones(3), products=0).healthy
