@@ -105,11 +105,8 @@ class View:
 def wide(array: Any) -> np.ndarray:
     """At least float32, so that NumPy can compute with it."""
     array = np.asarray(array)
-    return (
-        array.astype(np.result_type(array.dtype, np.float32))
-        if array.dtype.kind in "fciub"
-        else array.astype(np.float32)
-    )
+    known = array.dtype.kind in "fciub"  # bfloat16 and its like are not NumPy's own
+    return array.astype(np.result_type(array.dtype, np.float32) if known else np.float32)
 
 
 def norm(array: Any) -> float:
@@ -122,8 +119,9 @@ def norm(array: Any) -> float:
 
 
 def is_heavy(node: Node) -> bool:
-    """Whether a node mixes activations with weights: a product of matrices, a convolution, a loop of such."""
-    return any(part in node.operation for part in ("dot", "conv", "linear", "matmul"))
+    """Whether a node mixes activations with weights: a product of matrices or a convolution."""
+    mixes = any(part in node.operation for part in ("dot", "conv", "linear", "matmul"))
+    return mixes and not node.operation.startswith("convert")
 
 
 def floating(view: View, i: int) -> bool:
