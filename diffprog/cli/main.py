@@ -1,4 +1,4 @@
-"""The commands: `diffprog visualize`, `redraw`, `models`, `layers`, `fetch`, `rules` and `explain`."""
+"""The commands: `diffprog visualize`, `redraw`, `models`, `layers`, `fetch`, `rules`, `explain`, `diagnose`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import typer
 import diffprog
 from diffprog import models
 from diffprog.cli import checks, listings, rulebook, startup, units
+from diffprog.cli.diagnose import diagnosis
 from diffprog.cli.explain import explain as explained
 from diffprog.cli.failures import told
 from diffprog.cli.outcome import finish
@@ -173,3 +174,28 @@ def explain(
     """Run backprop step by step, through the lecture's example or a function of your own."""
     with told(debug):
         typer.echo(explained(what, args, parameters or (), digits))
+
+
+@app.command()
+def diagnose(
+    function: Annotated[
+        str,
+        typer.Argument(help="FILE.py:FUNCTION, a cost; its arguments are FUNCTION_args.", show_default=False),
+    ],
+    args: Annotated[
+        str | None,
+        typer.Option(help="What the arguments are called in the file.", show_default="FUNCTION_args"),
+    ] = None,
+    argnums: Annotated[
+        list[int] | None,
+        typer.Option(help="An argument to be optimized, from 0; may be repeated.", show_default="the first"),
+    ] = None,
+    products: Annotated[
+        int, typer.Option(help="Hessian-vector products for the conditioning; 0 leaves it out.")
+    ] = 24,
+    debug: Debug = False,
+) -> None:
+    """Say what is not differentiable, dead, not finite or hard about a cost of your own."""
+    with told(debug):
+        checks.whole("--products", products, 0)
+        typer.echo(diagnosis(function, args, argnums or [], products))

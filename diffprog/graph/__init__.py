@@ -4,6 +4,9 @@ from diffprog.graph import overrides as overrides
 from diffprog.graph.backprop import backprop as backprop
 from diffprog.graph.cut import Cut as Cut
 from diffprog.graph.cut import cut as cut
+from diffprog.graph.diagnose import diagnose as diagnose
+from diffprog.graph.findings import Diagnosis as Diagnosis
+from diffprog.graph.findings import Finding as Finding
 from diffprog.graph.override import override as override
 from diffprog.graph.program import Graph as Graph
 from diffprog.graph.program import Layer as Layer

@@ -287,7 +287,10 @@ class _Flattener:
         single = not name.startswith("<") and not _has_landmarks(inner)
         if single:
             path = (*path, Part(name, next(self.calls), is_call=True))
+        first = len(self.nodes)
         outputs = self.inline(inner, inputs, path)
+        # JAX keeps no lines inside its own compiled functions (jnp.where, jnp.linalg.norm): the call's will do.
+        self.nodes[first:] = [n if n.source else n._replace(source=_source(eqn)) for n in self.nodes[first:]]
         if single or not name.startswith("<"):
             self.events.append(Event(path, name, tuple(inputs), tuple(outputs), is_call=True))
         return outputs
