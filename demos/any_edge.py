@@ -62,10 +62,10 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--unit", default="chameleon", help="a class name, or a unique part of it")
-    parser.add_argument("--small", action="store_true", help="96 pixels and 24 steps")
+    parser.add_argument("--small", action="store_true", help="96 pixels and 64 steps")
     parser.add_argument("--out", type=Path, default=Path("."))
     options = parser.parse_args()
-    size, steps = (96, 24) if options.small else (192, 120)
+    size, steps = (96, 64) if options.small else (192, 120)
     net = dp.models.load("squeezenet")
     index = net.class_index(options.unit)
 
