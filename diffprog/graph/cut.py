@@ -112,10 +112,10 @@ def cut(
       >>> for edge in ("w", "x", "tanh"):
       ...     problem = cut(f, edge, args=(1.0, 2.0))
       ...     run = optimize(problem, problem.start, optax.sgd(0.1), steps=200)
-      ...     print(edge, problem.start[edge].round(3), run.value[edge].round(3))
-      w 1.0 0.275
-      x 2.0 0.549
-      tanh 0.964 0.5
+      ...     print(edge, f"{problem.start[edge]:.3f} {run.value[edge]:.3f}")
+      w 1.000 0.275
+      x 2.000 0.549
+      tanh 0.964 0.500
     """
     graph = function if isinstance(function, Graph) else trace(function, *args)
     names = _edges(graph, [edges] if isinstance(edges, str) else edges)

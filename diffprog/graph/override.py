@@ -39,7 +39,8 @@ def override(function: Callable[..., Any] | Graph, rules: Rules | None = None) -
     """The same function with other backward rules.
 
     The function is traced at each call, which costs nothing in a compiled program and much outside of one: wrap the
-    result, or what is made of it, in `jax.jit`.
+    result, or what is made of it, in `jax.jit`. Arrays among the arguments are traced, all else is passed as it
+    is. What the function writes to nnx modules is undone, as in every trace.
 
     Args:
         function: any JAX function, which is not changed; or a graph of one, and then a graph is returned.

@@ -266,7 +266,7 @@ def without_functions(tree: Any) -> Any:
     return jax.tree.map(lambda leaf: None if is_function(leaf) else leaf, tree)
 
 
-def _opened(graph: Graph, path: str) -> Graph:
+def _opened(graph: Graph, path: str, before: str = "") -> Graph:
     holders = {node.name: node.bodies for node in graph.nodes if node.bodies is not None}
     # The longest name first: names have slashes in them.
     for name in sorted(holders, key=len, reverse=True):
@@ -276,15 +276,16 @@ def _opened(graph: Graph, path: str) -> Graph:
         part = next((label for label in bodies if rest == label or rest.startswith(f"{label}/")), "")
         if part not in bodies:
             raise InvalidInput(
-                got=f"{path!r}, and {name!r} holds {len(bodies)} programs",
+                got=f"{before + path!r}, and {before + name!r} holds {len(bodies)} programs",
                 expected="the one to open",
-                remedy=" or ".join(f"graph.open({name + '/' + label!r})" for label in bodies),
+                remedy=" or ".join(f"graph.open({before + name + '/' + label!r})" for label in bodies),
             )
         inner = rest[len(part) + 1 :] if part else rest
-        return _opened(bodies[part], inner) if inner else bodies[part]
+        inside = before + path.removesuffix(inner)
+        return _opened(bodies[part], inner, inside) if inner else bodies[part]
     near = difflib.get_close_matches(path, holders, n=3, cutoff=0.3) or list(holders)[:3]
     raise InvalidInput(
-        got=f"nothing to open is called {path!r}",
+        got=f"nothing to open is called {before + path!r}",
         expected="a loop, a branch, a checkpoint or an operation with a custom derivative"
         + (f", such as {', '.join(near)}" if near else "; this graph has none"),
         remedy="[node.name for node in graph.nodes if node.bodies] lists them",

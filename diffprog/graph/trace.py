@@ -201,7 +201,12 @@ def _body_names(eqn: Any, jaxpr: Any) -> tuple[str, ...]:
     """What goes into a body: constants, what is carried from step to step, and a row of what is stepped over."""
     params, count = eqn.params, len(_shapes(jaxpr))
     if eqn.primitive.name == "scan":
-        consts, carried = params["num_consts"], params["num_carry"]
+        # What is stepped over has one axis more outside, and what is carried comes out as it goes in. The parameters
+        # that say how many there are differ between releases of JAX.
+        inner = getattr(jaxpr, "jaxpr", jaxpr)
+        carried = sum(o.aval.ndim == i.aval.ndim for o, i in zip(eqn.outvars, inner.outvars, strict=True))
+        stepped = sum(o.aval.ndim != i.aval.ndim for o, i in zip(eqn.invars, inner.invars, strict=True))
+        consts = count - carried - stepped
     elif eqn.primitive.name == "while":
         consts = params["cond_nconsts" if jaxpr is params["cond_jaxpr"] else "body_nconsts"]
         carried = count - consts

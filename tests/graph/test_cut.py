@@ -27,7 +27,7 @@ EDGES = ["params['W']", "x", "hidden", "code", "params*", ["x", "params['b']"], 
 @pytest.mark.parametrize("edges", EDGES, ids=str)
 def test_the_same_call_optimizes_any_edge(edges):
     problem = cut(network, edges, cost="output/0", args=ARGS)
-    run = dp.optimize(problem, problem.start, optax.sgd(0.05), steps=20, args=(problem.held,))
+    run = dp.optimize(problem, problem.start, optax.adam(0.05), steps=20, args=(problem.held,))
     assert run.stopped == "finished"
     assert run.history[0] == pytest.approx(float(network(*ARGS)["J"]), rel=1e-6)  # float32
     assert run.history[-1] < 0.9 * run.history[0]
