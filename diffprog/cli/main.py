@@ -1,4 +1,4 @@
-"""The commands: `diffprog visualize`, `redraw`, `models`, `layers`, `fetch` and `rules`."""
+"""The commands: `diffprog visualize`, `redraw`, `models`, `layers`, `graph`, `fetch` and `rules`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 import diffprog
 from diffprog import models
-from diffprog.cli import checks, listings, rulebook, startup, units
+from diffprog.cli import checks, graph, listings, rulebook, startup, units
 from diffprog.cli.failures import told
 from diffprog.cli.outcome import finish
 from diffprog.errors import InvalidInput
@@ -124,6 +124,34 @@ def list_layers(
     with told(debug):
         net = models.load(model)
         typer.echo(listings.layers(units.layers(net, net.input_size).layers))
+
+
+@app.command("graph")
+def show_graph(
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL|FILE.py:FUNCTION", help="A network, or a function of yours.", show_default=False
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="A page (.html), a picture (.svg), or Graphviz's .dot.",
+            show_default="a page here",
+        ),
+    ] = None,
+    args: Annotated[
+        str | None,
+        typer.Option(help="What FUNCTION's arguments are called in FILE.", show_default="FUNCTION_args"),
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Write the graph of a network or a function: a page to open in a browser, or a picture."""
+    with told(debug):
+        graph.write(what, out, args)
 
 
 @app.command()

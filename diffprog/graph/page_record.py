@@ -9,7 +9,7 @@ Graphs and steps are met by their attributes alone.
 from __future__ import annotations
 
 import functools
-import os
+import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from latex2mathml.converter import convert
 
 if TYPE_CHECKING:  # those modules use this one
     from diffprog.graph.program import Graph, Node
+    from diffprog.graph.step import Step
 
 Scope = tuple[str, ...]
 MANY_STEPS = 1000
@@ -41,7 +42,7 @@ def describe(graph: Graph, parameters: Iterable[str] = ()) -> dict[str, Any]:
     paths = [scope_path(node) for node in graph.nodes]
     arguments = _arguments(graph, paths, set(parameters))
     constants = [
-        {"value": i, "name": f"constant {k}", "kind": "constant", "scope": _around(graph, paths, i)}
+        {"value": i, "name": f"consts[{k}]", "kind": "constant", "scope": _around(graph, paths, i)}
         for k, i in enumerate(graph.closed_over)
         if i in used
     ]
@@ -65,7 +66,8 @@ def scope_path(node: Node) -> Scope:
 
     They are read off the operation's name, which says the visit.
     """
-    path, rest = [], node.name
+    path: list[str] = []
+    rest = node.name
     for label in node.scope:
         found = re.match(re.escape(label) + r"(#\d+)?/", rest)
         if found is None:
@@ -90,7 +92,12 @@ def _around(graph: Graph, paths: Sequence[Scope], value: int) -> Scope:
     if value in graph.outputs:
         return ()
     users = [path for node, path in zip(graph.nodes, paths, strict=True) if value in node.inputs]
-    return tuple(os.path.commonprefix([list(path) for path in users])) if users else ()
+    return functools.reduce(_common, users) if users else ()
+
+
+def _common(one: Scope, other: Scope) -> Scope:
+    same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))
+    return tuple(part for part, _ in same)
 
 
 def _scopes(paths: Iterable[Scope]) -> dict[Scope, int]:
@@ -130,11 +137,16 @@ def _short(text: str) -> str:
     return text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 1] + "…"
 
 
-def describe_steps(steps: Sequence[Any]) -> dict[str, Any]:
+def describe_steps(steps: Sequence[Step], arguments: Sequence[str] = ()) -> dict[str, Any]:
     """A backward sweep as data.
 
+    Args:
+        steps: in the order of the sweep.
+        arguments: names of the function's arguments, whose gradients are added over all that use them.
+
     Returns:
-        `steps`, in backward order, whose arrays are positions in `arrays`; `formulas`, LaTeX to MathML.
+        `steps`, whose arrays are positions in `arrays`; `totals`, the same for the gradients of arguments;
+        `formulas`, from LaTeX to MathML.
     """
     small = SMALL if len(steps) <= MANY_STEPS else SMALLER
     arrays: list[dict[str, Any]] = []
@@ -165,7 +177,16 @@ def describe_steps(steps: Sequence[Any]) -> dict[str, Any]:
         for step in steps
     ]
     formulas = {step.formula: mathml(step.formula) for step in steps if step.formula}
-    return {"steps": described, "arrays": arrays, "formulas": formulas}
+    totals = {_short(name): at(array) for name, array in _totals(steps, set(arguments)).items()}
+    return {"steps": described, "arrays": arrays, "formulas": formulas, "totals": totals}
+
+
+def _totals(steps: Sequence[Step], arguments: set[str]) -> dict[str, Any]:
+    totals: dict[str, Any] = {}
+    for flow in (flow for step in steps for flow in (*step.g_in, *step.g_parameters)):
+        if flow.name in arguments and flow.array is not None:
+            totals[flow.name] = totals[flow.name] + flow.array if flow.name in totals else flow.array
+    return totals
 
 
 _FLOWS = ("x_in", "parameters", "x_out", "g_out", "g_in", "g_parameters")
@@ -180,7 +201,7 @@ def summarize(array: Any, small: int = SMALL) -> dict[str, Any]:
     """
     array = np.asarray(array)
     record: dict[str, Any] = {"type": f"{array.dtype}{list(array.shape)}"}
-    if array.size == 0 or array.dtype.kind not in "biufc" and not _is_small_float(array.dtype):
+    if array.size == 0 or (array.dtype.kind not in "biufc" and not _is_small_float(array.dtype)):
         return record
     wide = array.astype(np.complex128 if array.dtype.kind == "c" else np.float64).reshape(-1)
     finite = wide[np.isfinite(wide)]

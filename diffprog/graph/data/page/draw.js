@@ -3,7 +3,7 @@
 const SVG = "http://www.w3.org/2000/svg";
 const ROUND = new Set(["input", "parameter", "constant", "output"]);
 const KINDS = [
-  [/^(dot|conv|linear|convolution|depthwise|einsum|embedding|pointwise_conv)/, "linear"],
+  [/^(dot|conv($|_(?!element)|olution)|linear|depthwise|einsum|embedding|pointwise_conv)/, "linear"],
   [/^(relu|tanh|sigmoid|logistic|silu|gelu|softplus|elu|exp|log|sin|cos|erf|sqrt|rsqrt|abs|max$|min$|clip|clamp|swish|hard_|leaky|custom_j)/, "bend"],
   [/(pool|reduce|sum|mean|softmax|norm|cumsum|argmax)/, "gather"],
   [/^(add|sub|mul|div|neg|pow|integer_pow|square|add_any)/, "arithmetic"],
@@ -23,7 +23,7 @@ function kindOf(item) {
 }
 
 function makePicture(host) {
-  const head = (id, colour) => element("marker", { id, class: colour, viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 7, markerHeight: 7, orient: "auto-start-reverse" }, element("path", { d: "M0.5 0.8 7.5 4 0.5 7.2 2 4z" }));
+  const head = (id, colour) => element("marker", { id, class: colour, viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 10, markerHeight: 10, markerUnits: "userSpaceOnUse", orient: "auto-start-reverse" }, element("path", { d: "M0.5 0.8 7.5 4 0.5 7.2 2 4z" }));
   const svg = element("svg", { xmlns: SVG, role: "group", "aria-label": "Graph" },
     element("defs", {}, head("arrow", "plain"), head("arrow-back", "gradient")),
     element("g", { class: "groups" }), element("g", { class: "edges" }), element("g", { class: "boxes" }));
@@ -83,7 +83,7 @@ function drawBox(item, at, lines) {
   const round = ROUND.has(item.kind), { width, height } = at;
   const shapes = [element("rect", { class: "card", width, height, rx: round ? height / 2 : 7 })];
   if (item.kind === "group") shapes.unshift(element("rect", { class: "card behind", x: 4, y: 4, width, height, rx: 7 }));
-  if (item.kind === "operation") shapes.push(element("path", { class: "stripe", d: `M7 0h0a7 7 0 0 0-7 7v${height - 14}a7 7 0 0 0 7 7h-2.6a4.4 7 0 0 1 0 0z` }));
+  if (item.kind === "operation") shapes.push(element("path", { class: "stripe", d: `M5 .3A7 7 0 0 0 0 7V${height - 7}A7 7 0 0 0 5 ${height - 0.3}z` }));
   if (item.kind === "group") shapes.push(element("path", { class: "sign", d: `M${width - 20} ${height - 14}h9m-4.5-4.5v9` }), element("rect", { class: "progress", y: height - 3.5, width: 0, height: 3.5, rx: 1.5 }));
   lines.forEach((line, i) => shapes.push(...drawLine(line, i, width, round)));
   shapes.push(element("title", {}, document.createTextNode(item.name + (item.type ? `\n${item.type}` : ""))));
@@ -105,7 +105,7 @@ function drawEdge(model, edge) {
   const light = ["parameter", "constant"].includes(model.items.get(edge.from).kind) ? " light" : "";
   const values = edge.parts.map((part) => `${model.items.get(part.from).name} → ${model.items.get(part.to).name}`);
   return element("g", { class: `edge${light}`, "data-edge": edge.key },
-    element("path", { class: "hit", d: curve(edge.points) }),
+    element("path", { class: "hit", "data-hit": "", d: curve(edge.points) }),
     element("path", { class: "line", d: curve(edge.points), "marker-end": "url(#arrow)" }),
     element("title", {}, document.createTextNode(values.slice(0, 6).join("\n") + (values.length > 6 ? `\nand ${values.length - 6} more` : ""))));
 }

@@ -2,7 +2,7 @@
 // is one box to what is around it; lines enter and leave it through ports on its border.
 
 const PILL = 26, LINE = 18, PAD = 11, HEAD = 30, FOOT = 16, SIDE = 16;
-const SPACING = { rankdir: "TB", nodesep: 24, edgesep: 18, ranksep: 30, marginx: 0, marginy: 0 };
+const SPACING = { rankdir: "TB", nodesep: 24, edgesep: 18, ranksep: 42, marginx: 0, marginy: 0 };
 
 function boxSize(lines, round, measure) {
   const width = Math.max(...lines.map((line) => measure(line.left, line.style) + (line.right ? 16 + measure(line.right, "small") : 0)));
@@ -16,9 +16,12 @@ function layOut(model, view, sizes) {
   const inside = new Map([[null, []], ...view.groups.map((id) => [id, []])]);
   for (const id of [...view.groups, ...view.boxes]) inside.get(model.items.get(id).parent).push(id);
   const routes = view.edges.map((edge) => route(model, edge));
-  const rooms = new Map();
+  const hops = new Map([...inside.keys()].map((id) => [id, []]));
+  for (const { source, hops: found } of routes) for (const hop of found) hops.get(hop.room).push({ ...hop, source });
   const innermostFirst = [...inside.keys()].sort((a, b) => depth(model, b) - depth(model, a));
-  for (const id of innermostFirst) rooms.set(id, layOutRoom(model, id, inside.get(id), routes, sizes, rooms));
+  const rooms = new Map();
+  for (const id of innermostFirst) rooms.set(id, roomFor(model, inside, hops, sizes, rooms, id));
+  for (const id of [...innermostFirst].reverse()) untangle(rooms, hops, id);
   const places = new Map();
   place(rooms, null, 0, 0, places);
   view.edges.forEach((edge, i) => { edge.points = tracePoints(routes[i], rooms, places); });
@@ -43,27 +46,58 @@ function route(model, edge) {
   return { source: edge.from, hops };
 }
 
-function layOutRoom(model, id, members, routes, sizes, rooms) {
-  const graph = new dagre.graphlib.Graph({ multigraph: true });
+// A group that looks as it did before is laid out as it was.
+function roomFor(model, inside, hops, sizes, rooms, id) {
+  const members = inside.get(id).map((member) => [member, sizeOf(rooms.get(member) ?? sizes.get(member))]);
+  const key = JSON.stringify([id, members, hops.get(id)]);
+  model.rooms ??= new Map();
+  if (!model.rooms.has(key)) model.rooms.set(key, layOutRoom(model, inside, hops, sizes, rooms, id));
+  return model.rooms.get(key);
+}
+
+function layOutRoom(model, inside, hops, sizes, rooms, id) {
+  const members = inside.get(id), graph = new dagre.graphlib.Graph({ multigraph: true });
   const ranker = members.length > 600 ? "longest-path" : members.length > 200 ? "tight-tree" : "network-simplex";
   graph.setGraph({ ...SPACING, ranker });
+  for (const hop of hops.get(id)) addPorts(graph, hop);
   for (const member of members) graph.setNode(member, rooms.has(member) ? sizeOf(rooms.get(member)) : { ...sizes.get(member) });
-  for (const { source, hops } of routes) {
-    for (const hop of hops.filter((hop) => hop.room === id)) addHop(graph, model, source, hop);
+  for (const hop of hops.get(id)) {
+    const light = ["parameter", "constant"].includes(model.items.get(hop.source).kind);
+    graph.setEdge(hop.from, hop.to, { weight: light ? 1 : 3 }, hop.source);
   }
   dagre.layout(graph);
   return roomOf(id, members, graph);
 }
 
-function sizeOf(room) {
-  return { width: room.width, height: room.height };
-}
-
-function addHop(graph, model, source, hop) {
+function addPorts(graph, hop) {
   if (hop.from.startsWith("in:")) addPort(graph, hop.from, "top");
   if (hop.to.startsWith("out:")) addPort(graph, hop.to, "bottom");
-  const light = ["parameter", "constant"].includes(model.items.get(source).kind);
-  graph.setEdge(hop.from, hop.to, { weight: light ? 1 : 3 }, source);
+}
+
+// Where several lines enter a group for the same box in it, their ports are in the order of arrival from the left.
+function untangle(rooms, hops, id) {
+  for (const inner of new Set(hops.get(id).map((hop) => hop.to).filter((to) => rooms.has(to)))) {
+    const room = rooms.get(inner), entering = hops.get(inner).filter((hop) => hop.from.startsWith("in:"));
+    const arrivals = new Map(hops.get(id).filter((hop) => hop.to === inner).map((hop) => [hop.source, arrivesFrom(rooms.get(id), hop)]));
+    for (const target of new Set(entering.map((hop) => hop.to))) {
+      const ports = entering.filter((hop) => hop.to === target && entering.filter((other) => other.from === hop.from).length === 1);
+      const free = ports.map((hop) => room.ports.get(hop.from)).sort((a, b) => a - b);
+      ports.sort((a, b) => arrivals.get(a.source) - arrivals.get(b.source)).forEach((hop, i) => room.ports.set(hop.from, free[i]));
+    }
+  }
+}
+
+function arrivesFrom(room, hop) {
+  const kept = room.lines.get(lineKey(hop.from, hop.to, hop.source)).filter((p) => rankAt(room, p.y));
+  return kept.at(-1)?.x ?? room.boxes.get(hop.from)?.x ?? room.ports.get(hop.from);
+}
+
+function rankAt(room, y) {
+  return room.ranks.find((rank) => Math.abs(rank.y - y) < 1);
+}
+
+function sizeOf(room) {
+  return { width: room.width, height: room.height };
 }
 
 // Ports hang on an unseen node, which keeps them all in the first rank, or in the last.
@@ -145,15 +179,15 @@ function topOf(box) {
 
 // Straight on as far as the tallest box of the rank, so that a line does not cut its neighbour's corner.
 function rankEdge(room, box, side) {
-  const rank = room.ranks.find((rank) => Math.abs(rank.y - (box.y - room.top)) < 1);
+  const rank = rankAt(room, box.y - room.top);
   if (!rank || rank.half - box.height / 2 < 2) return [];
   return [{ x: box.x, y: room.top + rank.y + side * rank.half }];
 }
 
 function pastRank(room, p) {
   const at = { x: room.left + p.x, y: room.top + p.y };
-  const rank = room.ranks.find((rank) => Math.abs(rank.y - p.y) < 1);
-  return rank ? [{ x: at.x, y: at.y - rank.half }, { x: at.x, y: at.y + rank.half }] : [at];
+  const rank = rankAt(room, p.y);
+  return rank ? [{ x: at.x, y: at.y - rank.half }, { x: at.x, y: at.y + rank.half }] : []; // between ranks nothing is in the way
 }
 
 // Several arrows into one box arrive side by side.

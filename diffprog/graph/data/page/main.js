@@ -37,8 +37,8 @@ function arrange(page, anchor = null) {
 // What a box says; with a sweep also its value and its gradient, as numbers or by their norm.
 function linesOf(page, item) {
   if (ROUND.has(item.kind)) return [{ left: shortName(item), style: "tiny", right: shapeOf(item.type) }];
-  const lines = [{ left: clip(item.label, 34), style: "name", right: item.kind === "group" ? "" : shapeOf(item.type) }];
-  if (item.kind === "group") return [...lines, { left: `${item.size} operations`, style: "small" , right: "      " }];
+  const lines = [{ left: clip(item.label, 34), style: "name", right: shapeOf(item.type) }];
+  if (item.kind === "group") return [...lines, { left: `${item.size} operations`, style: "small", right: "      " }];
   if (!item.label.startsWith(item.operation)) lines.push({ left: clip([item.operation, ...item.literals].join(" "), 34), style: "small" });
   else if (item.literals.length) lines[0].left += ` ${item.literals.join(" ")}`;
   const step = page.sweep.steps[page.sweep.place.get(item.id) - 1];
@@ -46,8 +46,10 @@ function linesOf(page, item) {
   return lines;
 }
 
+// params['Dense_0']['kernel'] is Dense_0.kernel on its pill.
 function shortName(item) {
-  return clip(item.kind === "parameter" || item.kind === "input" ? item.name.replace(/^params(?=\[)/, "").replace(/^\['([^']*)'\]/, "$1").replaceAll(/\['([^']*)'\]/g, ".$1") : item.name.startsWith("constant") ? "const" : item.name, 30);
+  const path = /^params\['/.test(item.name) ? item.name.slice("params".length) : item.name;
+  return clip(path.replace(/^\['([^']*)'\]/, "$1").replaceAll(/\['([^']*)'\]/g, ".$1"), 30);
 }
 
 function clip(text, most) {
@@ -55,8 +57,9 @@ function clip(text, most) {
 }
 
 function shapeOf(type) {
+  if (!type) return "";
   const shape = type.slice(type.indexOf("[") + 1, -1);
-  return shape ? shape.replaceAll(", ", "×") : type.split("[")[0] && "scalar";
+  return shape ? shape.replaceAll(", ", "×") : "scalar";
 }
 
 function brief(record, flow) {
@@ -166,4 +169,5 @@ function setAll(page, open) {
   page.open = new Set(open ? groups.map((group) => group.id) : []);
   if (page.focused) page.focused = page.shown(page.focused);
   arrange(page, page.focused);
+  showPanel(page);
 }

@@ -11,6 +11,7 @@ function makeModel(record) {
   dissolveSmallGroups(model);
   for (const item of model.items.values()) if (item.parent) model.items.get(item.parent).children.push(item.id);
   connect(model);
+  nameWhatLeaves(model);
   return model;
 }
 
@@ -75,6 +76,15 @@ function connect(model) {
     for (const value of new Set(model.items.get(id).takes)) {
       if (producers.has(value)) model.edges.push({ from: producers.get(value), to: id, value });
     }
+  }
+}
+
+// A group gives what leaves it; of several the last, which is its result.
+function nameWhatLeaves(model) {
+  for (const edge of model.edges) {
+    const around = groupsAround(model, edge.to), from = model.items.get(edge.from);
+    if (from.kind !== "operation") continue;
+    for (const group of groupsAround(model, edge.from)) if (!around.includes(group)) model.items.get(group).type = from.type;
   }
 }
 

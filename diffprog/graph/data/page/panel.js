@@ -41,7 +41,7 @@ function describeArray(record, index) {
 }
 
 function table(rows) {
-  const cells = (row) => row.map((value) => html("td", {}, value.replace("-", "−")));
+  const cells = (row) => row.map((value) => html("td", { title: value }, round4(value)));
   return html("div", { class: "scroll", tabindex: rows[0].length > 4 ? 0 : null }, html("table", {}, ...rows.map((row) => html("tr", {}, ...cells(row)))));
 }
 
@@ -54,8 +54,9 @@ function facts(array) {
 
 function showItem(page, item) {
   const title = html("h2", { tabindex: -1 }, item.label);
-  const badge = html("span", { class: `badge ${kindOf(item)}` }, item.kind === "group" ? "group" : item.operation);
-  const head = [html("div", { class: "panel-head" }, title, badge, html("button", { class: "close", "aria-label": "Close details", onclick: () => page.select(null) }, "×"))];
+  const what = item.kind === "group" ? "group" : item.operation;
+  const badge = what === item.label ? null : html("span", { class: `badge ${kindOf(item)}` }, what);
+  const head = [html("div", { class: "panel-head" }, title, badge ?? "", html("button", { class: "close", "aria-label": "Close details", onclick: () => page.select(null) }, "×"))];
   if (item.name !== item.label) head.push(html("p", { class: "path" }, item.name));
   const body = { operation: showOperation, group: showGroup, output: showPlain }[item.kind] ?? showSource;
   return [...head, ...body(page, item)];
@@ -93,9 +94,15 @@ function showStep(page, step, k) {
   const pending = reached ? null : html("p", { class: "pending" }, `Step ${k} of the sweep; not reached yet. `, html("button", { onclick: () => page.goTo(k) }, "Go there"));
   return [rule, pending, html("div", { class: "anatomy" },
     html("h3", { class: "forward" }, "forward"), html("h3", { class: "gradient" }, "backward"),
-    flows(page, "x_out", step.x_out), gradients(page, step, reached),
-    flows(page, "params", step.parameters), flows(page, "dJ/dparams", step.g_parameters, reached),
-    flows(page, "x_in", step.x_in), flows(page, "g_in", step.g_in, reached))];
+    pair(page, flows(page, "x_out", step.x_out), gradients(page, step, reached)),
+    pair(page, flows(page, "params", step.parameters), flows(page, "dJ/dparams", step.g_parameters, reached)),
+    pair(page, flows(page, "x_in", step.x_in), flows(page, "g_in", step.g_in, reached)))];
+}
+
+// A value and its gradient side by side, or one below the other where they are wide.
+function pair(page, value, gradient) {
+  const wide = [...value.querySelectorAll("tr"), ...gradient.querySelectorAll("tr")].some((row) => row.children.length > 3);
+  return html("div", { class: wide ? "pair wide" : "pair" }, value, gradient);
 }
 
 function gradients(page, step, reached) {

@@ -26,7 +26,7 @@ function lastStepInto(steps) {
 function stepsOf(sweep, item) {
   if (item.kind === "group") return sweep.counts.get(item.id) ?? [];
   if (item.kind === "operation") return sweep.place.has(item.id) ? [sweep.place.get(item.id)] : [];
-  if (item.kind === "output") return sweep.length ? [0] : [];
+  if (item.kind === "output") return sweep.length ? [1] : [];
   return sweep.last.get(item.name) ?? [];
 }
 
@@ -49,7 +49,7 @@ function flowOf(sweep, model, edge) {
 
 function arrival(sweep, model, part) {
   const to = model.items.get(part.to), from = model.items.get(part.from);
-  if (to.kind === "output") return sweep.length ? 0 : null;
+  if (to.kind === "output") return sweep.length ? 1 : null;
   const k = sweep.place.get(part.to);
   if (k === undefined) return null;
   const named = sweep.sent[k - 1].has(model.valueNames.get(part.value));
