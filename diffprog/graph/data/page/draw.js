@@ -80,9 +80,9 @@ function drawOpenGroup(item, at) {
 }
 
 function drawBox(item, at, lines) {
-  const round = ROUND.has(item.kind), { width, height } = at;
+  const round = ROUND.has(item.kind), more = item.kind === "group" ? BEHIND : 0, width = at.width - more, height = at.height - more;
   const shapes = [element("rect", { class: "card", width, height, rx: round ? height / 2 : 7 })];
-  if (item.kind === "group") shapes.unshift(element("rect", { class: "card behind", x: 4, y: 4, width, height, rx: 7 }));
+  if (item.kind === "group") shapes.unshift(element("rect", { class: "card behind", x: BEHIND, y: BEHIND, width, height, rx: 7 }));
   if (item.kind === "operation") shapes.push(element("path", { class: "stripe", d: `M5 .3A7 7 0 0 0 0 7V${height - 7}A7 7 0 0 0 5 ${height - 0.3}z` }));
   if (item.kind === "group") shapes.push(element("path", { class: "sign", d: `M${width - 20} ${height - 14}h9m-4.5-4.5v9` }), element("rect", { class: "progress", y: height - 3.5, width: 0, height: 3.5, rx: 1.5 }));
   lines.forEach((line, i) => shapes.push(...drawLine(line, i, width, round)));

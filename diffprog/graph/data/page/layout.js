@@ -4,10 +4,13 @@
 const PILL = 26, LINE = 18, PAD = 11, HEAD = 30, FOOT = 16, SIDE = 16;
 const SPACING = { rankdir: "TB", nodesep: 24, edgesep: 18, ranksep: 42, marginx: 0, marginy: 0 };
 
-function boxSize(lines, round, measure) {
+const BEHIND = 4; // how far the second card of a closed group looks out
+
+function boxSize(lines, kind, measure) {
   const width = Math.max(...lines.map((line) => measure(line.left, line.style) + (line.right ? 16 + measure(line.right, "small") : 0)));
-  if (round) return { width: Math.ceil(width) + 2 * PAD, height: PILL };
-  return { width: Math.max(92, Math.ceil(width) + 2 * PAD + 4), height: lines.length * LINE + 14 };
+  if (ROUND.has(kind)) return { width: Math.ceil(width) + 2 * PAD, height: PILL };
+  const more = kind === "group" ? BEHIND : 0;
+  return { width: Math.max(92, Math.ceil(width) + 2 * PAD + 4) + more, height: lines.length * LINE + 14 + more };
 }
 
 // Places (centre, width, height) of all boxes and open groups, and every edge with its points.
@@ -65,8 +68,17 @@ function layOutRoom(model, inside, hops, sizes, rooms, id) {
     const light = ["parameter", "constant"].includes(model.items.get(hop.source).kind);
     graph.setEdge(hop.from, hop.to, { weight: light ? 1 : 3 }, hop.source);
   }
+  holdEnds(graph, members);
   dagre.layout(graph);
   return roomOf(id, members, graph);
+}
+
+// What nothing in the group feeds is no higher than the ports, what feeds nothing in it no lower.
+function holdEnds(graph, members) {
+  for (const member of members) {
+    if (graph.hasNode("top") && !graph.inEdges(member).length) graph.setEdge("top", member, { weight: 0 }, "hold");
+    if (graph.hasNode("bottom") && !graph.outEdges(member).length) graph.setEdge(member, "bottom", { weight: 0 }, "hold");
+  }
 }
 
 function addPorts(graph, hop) {

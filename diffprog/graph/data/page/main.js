@@ -26,7 +26,7 @@ function arrange(page, anchor = null) {
   const measure = measurer(page.picture);
   page.view = visible(page.model, page.open);
   page.lines = new Map(page.view.boxes.map((id) => [id, linesOf(page, page.model.items.get(id))]));
-  const sizes = new Map([...page.lines].map(([id, lines]) => [id, boxSize(lines, ROUND.has(page.model.items.get(id).kind), measure)]));
+  const sizes = new Map([...page.lines].map(([id, lines]) => [id, boxSize(lines, page.model.items.get(id).kind, measure)]));
   page.layout = layOut(page.model, page.view, sizes);
   draw(page.picture, page.model, page.view, page.layout, (id) => page.lines.get(id));
   setScale(page.picture, page.scale);
@@ -83,7 +83,7 @@ function restyle(page) {
     if (sweep.length) made.setAttribute("data-state", status.state);
     made.classList.toggle("selected", page.selected === item.id);
     const bar = made.querySelector(".progress");
-    if (bar) bar.setAttribute("width", (page.layout.places.get(item.id).width * (sweep.at ? status.share : 0)).toFixed(1));
+    if (bar) bar.setAttribute("width", ((page.layout.places.get(item.id).width - BEHIND) * (sweep.at ? status.share : 0)).toFixed(1));
     made.setAttribute("aria-label", spoken(page, item, status));
     if (item.kind === "group") made.setAttribute("aria-expanded", String(page.open.has(item.id)));
     made.setAttribute("tabindex", item.id === page.focused ? 0 : -1);
