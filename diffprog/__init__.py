@@ -11,6 +11,7 @@ from diffprog.errors import DiffprogError as DiffprogError
 from diffprog.errors import InvalidInput as InvalidInput
 from diffprog.errors import Unreachable as Unreachable
 from diffprog.graph import Graph as Graph
+from diffprog.graph import backprop as backprop
 from diffprog.graph import tap as tap
 from diffprog.graph import trace as trace
 from diffprog.graph.naturalness import naturalness as naturalness

@@ -1,5 +1,6 @@
 """How nodes make a program: trace any JAX function, name and read its activations, redirect its gradients."""
 
+from diffprog.graph.backprop import backprop as backprop
 from diffprog.graph.program import Graph as Graph
 from diffprog.graph.program import Layer as Layer
 from diffprog.graph.redirect import redirect_relus as redirect_relus

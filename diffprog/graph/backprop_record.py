@@ -121,8 +121,8 @@ class Backprop:
             digits: significant digits.
         """
         rows = [("step", "what", "of", "value")]
-        rows += [row for step in self.steps for row in step.rows(digits)]
-        rows += [row for variable in self.variables for row in variable.rows(digits)]
+        for part in (*self.steps, *self.variables):
+            rows += [("", "", "", ""), *part.rows(digits)]
         return f"{aligned(rows)}\n\n{self._counts(digits)}"
 
     def _counts(self, digits: int) -> str:

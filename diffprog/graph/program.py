@@ -155,6 +155,14 @@ class Graph:
             "graph.match(pattern) for those that match a pattern",
         )
 
+    def leaves(self, *args: Any) -> list[Any]:
+        """The arrays of the function's arguments, in the order of `inputs`.
+
+        Raises:
+            InvalidInput: arguments that the graph was not traced for.
+        """
+        return self._flatten(args)
+
     def match(self, pattern: str) -> tuple[str, ...]:
         """Names that match a pattern such as `blocks/*/depthwise`, in order of computation.
 

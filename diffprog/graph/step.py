@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import jax
 
 from diffprog.errors import InvalidInput
+from diffprog.graph.formulas import typed
 from diffprog.graph.jacobians import local_jacobian
 from diffprog.graph.layouts import Layout, check_layout, convert
 from diffprog.graph.program import Node, Source
@@ -101,30 +102,15 @@ class Step:
 
     def rows(self, digits: int = 4) -> list[Row]:
         """What a table says of this step."""
-        groups = {
-            "x_in": self.x_in,
-            "parameter": self.parameters,
-            "x_out": self.x_out,
-        }
-        rows = [
-            (what, flow.name, in_words(flow.array, digits))
-            for what, flows in groups.items()
-            for flow in flows
-        ]
+        rows = [("rule", self.rule, typed(self.formula))]
+        for what, flows in (("x_in", self.x_in), ("parameter", self.parameters), ("x_out", self.x_out)):
+            rows += [(what, flow.name, in_words(flow.array, digits)) for flow in flows]
         for flow, terms in zip(self.g_out, self.contributions, strict=True):
             rows += gradient_rows("g_out", flow, terms, digits)
-        rows += [
-            ("g_in", flow.name, in_words(flow.array, digits)) for flow in self.g_in if flow.array is not None
-        ]
-        rows += [
-            ("dJ/d", f.name, in_words(f.array, digits)) for f in self.g_parameters if f.array is not None
-        ]
-        labels = [self.name, f"  {self.rule}", f"  {self.source or ''}".rstrip()]
-        labels += [""] * len(rows)
-        return [
-            (label, *row)
-            for label, row in zip(labels, [*rows, *[("", "", "")] * (3 - len(rows))], strict=False)
-        ]
+        for what, flows in (("g_in", self.g_in), ("dJ/d", self.g_parameters)):
+            rows += [(what, f.name, in_words(f.array, digits)) for f in flows if f.array is not None]
+        labels = [self.name, f"  {self.source or ''}".rstrip(), *[""] * len(rows)]
+        return [(label, *row) for label, row in zip(labels, rows, strict=False)]
 
     def __str__(self) -> str:
         return aligned(self.rows())

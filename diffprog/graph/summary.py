@@ -27,7 +27,7 @@ def in_words(array: Any, digits: int = 4) -> str:
     """
     if array is None:
         return "none"
-    if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
+    if jnp.issubdtype(jnp.result_type(array), jax.dtypes.prng_key):
         return f"key[{', '.join(map(str, array.shape))}]"
     host = np.asarray(array)
     if host.size <= MOST_ENTRIES:
@@ -54,8 +54,16 @@ def _statistics(host: np.ndarray, digits: int) -> str:
     if not finite.any():
         return bad.strip()
     low, high = (f"{number + 0.0:.{digits}g}" for number in (wide[finite].min(), wide[finite].max()))
-    zeros = f"  {np.mean(wide == 0):.0%} zeros" if (wide == 0).any() else ""
+    zeros = f"  {_share(wide == 0)} zeros" if (wide == 0).any() else ""
     return f"norm {np.linalg.norm(wide[finite]):.{digits}g}  {low} to {high}{zeros}{bad}"
+
+
+def _share(mask: np.ndarray) -> str:
+    """A percentage that is 0 % or 100 % only if it is so exactly."""
+    share = float(np.mean(mask))
+    return (
+        f"{share:.0%}" if share in (0, 1) or 0.01 <= share <= 0.99 else f"{min(max(share, 0.001), 0.999):.1%}"
+    )
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:

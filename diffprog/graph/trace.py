@@ -12,7 +12,7 @@ import contextlib
 import itertools
 import os
 import sysconfig
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -308,3 +308,18 @@ def _fresh_inner_traces() -> Iterator[None]:
 
 
 _TRACES = itertools.count()
+
+
+def settings(node: Node) -> Mapping[str, Any]:
+    """What is static about an operation, by JAX's names: `feature_group_count`, `axes`."""
+    return node.equation.params if node.equation is not None else {}
+
+
+def written_in(node: Node) -> str:
+    """Who wrote the derivative of an operation with its own: "jax", "rules" (ours) or "elsewhere"; else nothing."""
+    body = settings(node).get("call_jaxpr")
+    if body is None:
+        return ""
+    file = getattr(body, "jaxpr", body).debug_info.func_src_info.rpartition(" at ")[2].rpartition(":")[0]
+    homes = {"jax": os.path.dirname(jax.__file__), "rules": _MECHANISM[0]}
+    return next((who for who, home in homes.items() if file.startswith(home + os.sep)), "elsewhere")

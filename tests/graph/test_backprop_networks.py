@@ -1,0 +1,72 @@
+"""The watched sweep through real networks, in float64, is jax.grad's."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from diffprog import models
+from diffprog.graph import backprop
+from tests.graph.test_backprop import MOST_RELATIVE, differences, wide
+
+IMAGES = jax.random.uniform(jax.random.key(0), (1, 64, 64, 3))
+
+
+def squeezenet():
+    """With the weights that come with the package."""
+    return models.card("squeezenet").module, {"params": models.load("squeezenet").params}
+
+
+def efficientnet():
+    """With drawn weights, which need no download, and biases that are not all zero."""
+    module = models.card("efficientnet-lite0").module
+    drawn = jax.jit(module.init)(jax.random.key(0), IMAGES)
+    keys = iter(jax.random.split(jax.random.key(1), len(jax.tree.leaves(drawn))))
+    return module, jax.tree.map(lambda leaf: leaf + 0.02 * jax.random.normal(next(keys), leaf.shape), drawn)
+
+
+@pytest.mark.parametrize(
+    ("network", "nodes", "layer", "rules"),
+    [
+        (
+            squeezenet,
+            122,
+            "fire5",
+            {
+                "expand3x3/convolution": "convolution, dense",
+                "expand1x1/convolution": "convolution, 1 x 1",
+                "squeeze/relu": "relu",
+                "concatenate": "concatenate",
+            },
+        ),
+        (
+            efficientnet,
+            199,
+            "blocks/2",
+            {
+                "depthwise/convolution": "convolution, depthwise",
+                "expand/convolution": "convolution, 1 x 1",
+                "expand/relu6": "relu6",
+                "add": "merge",
+            },
+        ),
+    ],
+)
+@pytest.mark.usefixtures("x64")
+def test_a_real_network(network, nodes, layer, rules):
+    with jax.enable_x64(False):  # the networks are float32
+        module, variables = network()
+
+    def cost(variables, images):
+        return jax.nn.log_softmax(module.apply(variables, images))[0, 47]
+
+    args = wide((variables, IMAGES))
+    steps = backprop(cost, *args)
+    expected = jax.jit(jax.grad(cost, (0, 1)))(*args)
+    assert max(differences(steps.gradients, expected)) <= MOST_RELATIVE
+    assert float(jnp.abs(expected[1]).max()) > 0
+    assert len(steps.steps) > nodes
+    assert {name: steps[f"{layer}/{name}"].rule for name in rules} == rules
+    kernels = [flow.name for flow in steps[f"{layer}/{next(iter(rules))}"].parameters]
+    assert kernels == [f"variables['params']['{layer}']['{next(iter(rules)).split('/')[0]}']['kernel']"]
+    assert {step.scope[0] for step in steps.steps if step.name.startswith(layer)} == {layer.split("/")[0]}
+    assert all(step.source is not None for step in steps.steps)
