@@ -134,7 +134,7 @@ function roomOf(id, members, graph) {
   return {
     width: Math.max(right - left, 120), height: bottom - top, ranks: ranksOf([...boxes.values()].map(shift)),
     boxes: new Map([...boxes].map(([name, b]) => [name, shift(b)])),
-    ports: new Map(ports.map(([name, p]) => [name, p.x - left])),
+    ports: new Map(ports.map(([name, p]) => [name, p.x - left])), portRanks: new Map(ports.map(([name, p]) => [name, p.y - top])),
     lines: new Map(lines.map(([key, points]) => [key, points.slice(1, -1).map(shift)])),
   };
 }
@@ -168,8 +168,10 @@ function tracePoints({ source, hops }, rooms, places) {
   hops.forEach((hop, i) => {
     const room = rooms.get(hop.room);
     if (i === 0) points.push(bottomOf(places.get(hop.from)), ...rankEdge(room, places.get(hop.from), 1));
+    if (i > 0 && hop.from.startsWith("in:")) points.push(...pastPort(room, hop.from));
     for (const p of room.lines.get(lineKey(hop.from, hop.to, source))) points.push(...pastRank(room, p));
     if (hop.to.startsWith("out:")) {
+      points.push(...pastPort(room, hop.to));
       points.push({ x: room.left + room.ports.get(hop.to), y: room.top + room.height });
     } else if (i + 1 < hops.length) { // into the next group
       const next = rooms.get(hop.to);
@@ -194,6 +196,10 @@ function rankEdge(room, box, side) {
   const rank = rankAt(room, box.y - room.top);
   if (!rank || rank.half - box.height / 2 < 2) return [];
   return [{ x: box.x, y: room.top + rank.y + side * rank.half }];
+}
+
+function pastPort(room, port) {
+  return pastRank(room, { x: room.ports.get(port), y: room.portRanks.get(port) });
 }
 
 function pastRank(room, p) {

@@ -47,7 +47,7 @@ function table(rows) {
 
 function facts(array) {
   if (array.rows) return html("p", { class: "type" }, array.type);
-  const found = [["norm", array.norm], ["range", array.range?.join(" … ")], ["zeros", array.zeros], ["not finite", array["not finite"]]].filter(([, value]) => value !== undefined);
+  const found = [["norm", array.norm && round4(array.norm)], ["range", array.range?.map(round4).join(" … ")], ["zeros", array.zeros], ["not finite", array["not finite"]]].filter(([, value]) => value !== undefined);
   return html("div", {}, html("p", { class: "type" }, array.type),
     html("dl", { class: "facts" }, ...found.flatMap(([key, value]) => [html("dt", { class: key === "not finite" ? "bad" : null }, key), html("dd", {}, String(value).replaceAll("-", "−"))])));
 }
@@ -123,8 +123,13 @@ function flows(page, label, items, reached = true) {
   const gradient = label.startsWith("g") || label.startsWith("d");
   const cell = html("div", { class: `cell ${gradient ? "gradient" : "forward"}${items.length ? "" : " empty"}` }, html("h4", {}, symbol(label)));
   if (!items.length) cell.append(html("p", { class: "none" }, "none"));
-  for (const item of items) cell.append(html("div", { class: "flow" }, html("p", { class: "flow-name" }, item.name), reached ? describeArray(page.record, item.array) : html("p", { class: "none" }, "not yet")));
+  for (const item of items) cell.append(html("div", { class: "flow" }, html("p", { class: "flow-name" }, ...breakable(item.name)), reached ? describeArray(page.record, item.array) : html("p", { class: "none" }, "not yet")));
   return cell;
+}
+
+// A long name breaks after a slash, not inside of a word.
+function breakable(name) {
+  return name.split("/").flatMap((part, i) => (i ? ["/", html("wbr"), part] : [part]));
 }
 
 function symbol(label) {
