@@ -14,11 +14,12 @@ function makePage(record) {
   return page;
 }
 
-// Few boxes are shown at once; more of them one level at a time.
+// A small graph is shown whole; of a large one the outermost groups, and what is inside of one that holds most of it.
 function openAtFirst(page) {
-  const groups = [...page.model.items.values()].filter((item) => item.kind === "group");
-  if (page.model.order.length <= 40) for (const group of groups) page.open.add(group.id);
-  else if (groups.filter((group) => !group.parent).length === 1) page.open.add(groups.find((group) => !group.parent).id);
+  const { model, open } = page;
+  const groups = [...model.items.values()].filter((item) => item.kind === "group");
+  if (model.order.length <= 40) for (const group of groups) open.add(group.id);
+  else for (const group of groups) if (group.size > model.operations / 2 && groupsAround(model, group.id).every((id) => open.has(id))) open.add(group.id);
 }
 
 function arrange(page, anchor = null) {
@@ -36,7 +37,7 @@ function arrange(page, anchor = null) {
 
 // What a box says; with a sweep also its value and its gradient, as numbers or by their norm.
 function linesOf(page, item) {
-  if (ROUND.has(item.kind)) return [{ left: shortName(item), style: "tiny", right: shapeOf(item.type) }];
+  if (ROUND.has(item.kind)) return [{ left: shortName(page, item), style: "tiny", right: shapeOf(item.type) }];
   const lines = [{ left: clip(item.label, 34), style: "name", right: shapeOf(item.type) }];
   if (item.kind === "group") return [...lines, { left: `${item.size} operations`, style: "small", right: "      " }];
   if (!item.label.startsWith(item.operation)) lines.push({ left: clip([item.operation, ...item.literals].join(" "), 34), style: "small" });
@@ -46,10 +47,13 @@ function linesOf(page, item) {
   return lines;
 }
 
-// params['Dense_0']['kernel'] is Dense_0.kernel on its pill.
-function shortName(item) {
-  const path = /^params\['/.test(item.name) ? item.name.slice("params".length) : item.name;
-  return clip(path.replace(/^\['([^']*)'\]/, "$1").replaceAll(/\['([^']*)'\]/g, ".$1"), 30);
+// params['Dense_0']['kernel'] is Dense_0/kernel on its pill, and inside of the group Dense_0 just kernel.
+function shortName(page, item) {
+  const keys = [...item.name.matchAll(/\['([^']*)'\]/g)].map((match) => match[1]);
+  if (!keys.length || item.name.replace(/^\w+/, "") !== keys.map((key) => `['${key}']`).join("")) return clip(item.name, 30);
+  const path = (keys[0] === "params" && keys.length > 1 ? keys.slice(1) : keys).join("/");
+  const around = item.parent ? `${page.model.items.get(item.parent).name}/` : "";
+  return clip(path.startsWith(around) ? path.slice(around.length) : path, 30);
 }
 
 function clip(text, most) {
