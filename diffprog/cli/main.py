@@ -1,4 +1,4 @@
-"""The commands: `diffprog visualize`, `redraw`, `models`, `layers`, `graph`, `fetch` and `rules`."""
+"""The commands: `diffprog visualize`, `redraw`, `models`, `layers`, `graph`, `fetch`, `rules` and `explain`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import typer
 import diffprog
 from diffprog import models
 from diffprog.cli import checks, graph, listings, rulebook, startup, units
+from diffprog.cli.explain import explain as explained
 from diffprog.cli.failures import told
 from diffprog.cli.outcome import finish
 from diffprog.errors import InvalidInput
@@ -26,6 +27,10 @@ app = typer.Typer(
 
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="The PNG to write.", show_default=False)]
+FUNCTION_HELP = (
+    "`FILE.py:FUNCTION`, a cost; its arguments are FUNCTION_args in the file: a tuple, a mapping by name, "
+    "or a function that returns one of them."
+)
 UNIT_HELP = (
     "A class by a part of its name or its number (chameleon, 47), a layer's channel (fire5:12), "
     "or a channel at row Y, column X (fire5:12@13,13)."
@@ -174,3 +179,21 @@ def show_rules(
     """Print the rule book: every hand-written backward rule, its proof and its speed."""
     with told(debug):
         typer.echo(rulebook.entry(name) if name else rulebook.table())
+
+
+@app.command()
+def explain(
+    what: Annotated[str, typer.Argument(help=f"`lecture`, or {FUNCTION_HELP}", show_default=False)],
+    args: Annotated[
+        str | None, typer.Option(help="What the arguments are called.", show_default="FUNCTION_args")
+    ] = None,
+    parameters: Annotated[
+        list[str] | None,
+        typer.Option(help="An argument that is a parameter; may be repeated.", show_default="by custom"),
+    ] = None,
+    digits: Annotated[int, typer.Option(help="Digits of the numbers.")] = 4,
+    debug: Debug = False,
+) -> None:
+    """Run backprop step by step, through the lecture's example or a function of your own."""
+    with told(debug):
+        typer.echo(explained(what, args, parameters or (), digits))

@@ -12,18 +12,19 @@ A function whose arguments all have defaults needs none. Nothing is guessed, and
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import functools
 import importlib.util
 import inspect
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from diffprog.errors import InvalidInput
+from diffprog.errors import DiffprogError, InvalidInput
 
 FORM = "FILE.py:FUNCTION, such as model.py:loss"
 
@@ -34,6 +35,7 @@ class UserFunction(NamedTuple):
     function: Callable[..., Any]
     args: tuple[Any, ...]
     title: str  # "loss of model.py"
+    path: Path
 
 
 def load(text: str, args_name: str | None = None) -> UserFunction:
@@ -63,6 +65,25 @@ def load(text: str, args_name: str | None = None) -> UserFunction:
     return _with_arguments(
         function, _arguments(module, wanted, function, name, path, bool(args_name)), name, path
     )
+
+
+@contextlib.contextmanager
+def running(user: UserFunction) -> Iterator[None]:
+    """Say which line of the file is to blame when the user's function fails in the body of the `with`.
+
+    Raises:
+        InvalidInput: in place of any error that is not one of this package's.
+    """
+    try:
+        yield
+    except DiffprogError:
+        raise
+    except Exception as error:
+        raise InvalidInput(
+            f"{user.title}{where(error, user.path)}, which fails: {first_line(error)}",
+            "a JAX function of its arguments",
+            "calling it with them in Python, or --debug, to see where; then correct it or them",
+        ) from error
 
 
 def run_file(path: Path) -> ModuleType:
@@ -193,7 +214,7 @@ def _with_arguments(function: Callable[..., Any], given: Any, name: str, path: P
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):  # a builtin, or an object without a signature
-        return UserFunction(function, positional, title)
+        return UserFunction(function, positional, title, path)
     try:
         bound = signature.bind(**given) if by_name else signature.bind(*positional)
     except TypeError as error:
@@ -204,4 +225,4 @@ def _with_arguments(function: Callable[..., Any], given: Any, name: str, path: P
         ) from None
     if bound.kwargs:
         function = functools.partial(function, **bound.kwargs)
-    return UserFunction(function, bound.args, title)
+    return UserFunction(function, bound.args, title, path)

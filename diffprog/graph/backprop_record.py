@@ -124,7 +124,8 @@ class Backprop:
             digits: significant digits.
         """
         rows = [("step", "what", "of", "value")]
-        for part in (*self.steps, *self.variables):
+        parts: list[Step | Variable] = [*self.steps, *self.variables]
+        for part in parts:
             rows += [("", "", "", ""), *part.rows(digits)]
         return f"{aligned(rows)}\n\n{self._counts(digits)}"
 

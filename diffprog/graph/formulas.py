@@ -40,7 +40,6 @@ _IN_BOOK = {
     "dot_product_attention": "attention",
     "softmax_cross_entropy_with_integer_labels": "softmax cross-entropy, labels",
     "softmax_cross_entropy": "softmax cross-entropy, distributions",
-    "stop_gradient": "stop-gradient",
 }
 _MOVED = r"x_{out} = x_{in}\text{ elsewhere}", r"g_{in} = g_{out}\text{ from there}"
 _STEPPED = r"x_{out} = f(x_{in})", r"g_{in} = 0"
@@ -106,6 +105,7 @@ _PLAIN: dict[str, tuple[str, str]] = {
     ),
     "cond": (r"x_{out} = f_k(x_{in})", r"g_{in} = g_{out}\,\partial f_k"),
     "checkpoint": (r"x_{out} = f(x_{in})", r"g_{in} = g_{out}\,\partial f,\quad f\text{ computed once more}"),
+    "stop_gradient": ("x_{out} = x_{in}", "g_{in} = 0"),
     **dict.fromkeys(("sign", "floor", "ceil", "round"), _STEPPED),
 }  # fmt: skip
 
@@ -162,10 +162,7 @@ def _convolution(node: Node, x: Value, W: Value) -> str:
     return "convolution, 1 x 1" if all(size == 1 for size in spatial) else "convolution, dense"
 
 
-_BY_NAME = {rule.name: rule for rule in book.BOOK} | {
-    "dot general": book.find("dot_general"),
-    **{rule.name.replace("-", " "): rule for rule in book.BOOK},
-}
+_BY_NAME = {rule.name: rule for rule in book.BOOK} | {"dot general": book.find("dot_general")}
 
 # LaTeX as it can be read on a terminal: first what has arguments, from the inside out, then longer commands first.
 _BRACED = (

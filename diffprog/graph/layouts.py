@@ -28,7 +28,7 @@ Shape = tuple[int, ...]
 def convert(derivative: jax.Array, of: Shape, by: Shape, to: Layout = "lecture") -> jax.Array:
     """Lay a derivative out anew; its entries stay the same.
 
-    A vector is an array of one axis, a column [n, 1] or a row [1, n]; a scalar has one entry, in any shape.
+    Arrays of one axis are columns; a scalar has one entry, in any shape.
 
     Args:
         derivative: in JAX's layout if `to` is "lecture", in the lecture's if it is "jax".
@@ -37,8 +37,8 @@ def convert(derivative: jax.Array, of: Shape, by: Shape, to: Layout = "lecture")
         to: the layout wanted.
 
     Returns:
-        For "lecture" a matrix: [1, n] a scalar by a vector, [m, n] a vector by a vector, [columns, rows] a scalar by a
-        matrix; for "jax" an array of shape `of + by`.
+        For "lecture" a matrix: [1, n] for a scalar by a vector, [m, n] for a vector by a vector, the transpose for a
+        scalar by a matrix, also by one that is a column or a row; for "jax" an array of shape `of + by`.
 
     Raises:
         InvalidInput: a derivative that has no layout of the lecture's, or one of another size.
@@ -61,23 +61,17 @@ def convert(derivative: jax.Array, of: Shape, by: Shape, to: Layout = "lecture")
             f"{m} x {n} entries, for one of {list(of)} by {list(by)}",
             "the shapes of what was differentiated, and by what",
         )
-    if m == 1 and _is_matrix(by):
-        return (
-            jnp.swapaxes(derivative.reshape(by), 0, 1)
-            if to == "lecture"
-            else _untransposed(derivative, of, by)
-        )
-    if _is_matrix(of) or (_is_matrix(by) and m > 1):
+    if m == 1 and len(by) == 2:
+        rows, columns = by if to == "lecture" else by[::-1]
+        turned = jnp.swapaxes(derivative.reshape(rows, columns), 0, 1)
+        return turned if to == "lecture" else turned.reshape(of + by)
+    if _is_matrix(of) or _is_matrix(by):
         raise InvalidInput(
             f"the derivative of {list(of)} by {list(by)}",
             "a scalar or a vector by a vector, or a scalar by a matrix; for others no layout is agreed on",
             'layout="jax", or flattening both to vectors',
         )
     return derivative.reshape((m, n) if to == "lecture" else of + by)
-
-
-def _untransposed(derivative: jax.Array, of: Shape, by: Shape) -> jax.Array:
-    return jnp.swapaxes(derivative.reshape(by[::-1]), 0, 1).reshape(of + by)
 
 
 def _is_matrix(shape: Shape) -> bool:

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-MOST_ENTRIES = 8  # an array of more is summarized, not printed
+MOST_ENTRIES = 6  # an array of more is summarized, not printed
 
 
 def in_words(array: Any, digits: int = 4) -> str:

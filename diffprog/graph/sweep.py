@@ -108,7 +108,8 @@ def _run(graph: Graph, plan: Plan, leaves: Sequence[Any], consts: Sequence[Any])
     values = dict(graph.literals)
     values.update(zip(graph.inputs, leaves, strict=True))
     values.update(zip(graph.closed_over, consts, strict=True))
-    computed, pulls = {}, {}
+    computed: dict[int, Any] = {}
+    pulls = {}
     for number, node in enumerate(graph.nodes):
         results, pulls[number] = _linearized(node, values, plan.edges.get(number, ()))
         computed.update(zip(node.outputs, results, strict=True))
