@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,9 +15,8 @@ from diffprog import models
 from diffprog.cli import user_code
 from diffprog.errors import InvalidInput
 from diffprog.files import check_path
-from diffprog.graph import Graph, trace
-from diffprog.graph.export import ENDINGS
-from diffprog.models import Network
+from diffprog.graph import Graph, backprop, trace
+from diffprog.graph.export import ENDINGS, save
 
 
 class _Program(NamedTuple):
@@ -25,47 +25,73 @@ class _Program(NamedTuple):
     function: Callable[..., Any]
     args: tuple[Any, ...]
     title: str
+    running: AbstractContextManager[Any]
 
 
-def write(what: str, out: Path | None, args_name: str | None = None) -> None:
+def write(what: str, out: Path | None, args_name: str | None, watched: bool, unit: str | None) -> None:
     """Trace a network or a function, write its graph, and say where it is.
 
     Args:
         what: the name of a network, or FILE.py:FUNCTION.
         out: the file, whose ending says what it is; None: a page in the current folder.
         args_name: what the arguments of the user's function are called in the file.
+        watched: whether the page goes through the backward sweep too.
+        unit: for a network, the class from whose score it goes back.
 
     Raises:
-        InvalidInput: no such network or function; a file of another kind.
+        InvalidInput: no such network, class or function; a file of another kind; a function that fails.
         Unreachable: the file cannot be written.
     """
-    path = check_path(out or Path(f"{_stem(what)}.html"), ENDINGS)
-    program = _program(what, args_name)
-    graph = trace(program.function, *program.args)
+    path = check_path(out or Path(f"{_stem(what)}.html"), (".html",) if watched else ENDINGS)
+    program = _own(what, args_name, unit) if ".py" in what else _network(what, args_name, watched, unit)
+    with program.running:
+        swept = backprop(program.function, *program.args) if watched else None
+        graph = swept.graph if swept else trace(program.function, *program.args)
     replaced = " (in place of the one before)" if path.exists() else ""
-    saved = graph.save(path, title=program.title)
+    saved = save(graph, path, swept.steps if swept else None, program.title)
     typer.echo(f"{saved}{replaced}")
     typer.echo(f"  of      {program.title}")
-    typer.echo(f"  with    {_contents(graph)}")
+    typer.echo(f"  with    {_contents(graph)}{f', {len(swept.steps)} steps back' if swept else ''}")
 
 
-def _program(what: str, args_name: str | None) -> _Program:
-    if ".py" in what:
-        return _Program(*user_code.load(what, args_name))
+def _own(what: str, args_name: str | None, unit: str | None) -> _Program:
+    if unit is not None:
+        raise InvalidInput(
+            f"--unit {unit} for {what}", "a class only for a network", f"graph {what} --backprop"
+        )
+    user = user_code.load(what, args_name)
+    return _Program(user.function, user.args, user.title, user_code.running(user))
+
+
+def _network(what: str, args_name: str | None, watched: bool, unit: str | None) -> _Program:
     if args_name is not None:
         raise InvalidInput(
             f"--args {args_name} for {what}", "arguments only for FILE.py:FUNCTION", f"graph {what}"
         )
+    if watched != (unit is not None):
+        got = "--backprop" if watched else f"--unit {unit}"
+        expected = f"for a network both: --backprop, and --unit with a class to go back from; not {got} alone"
+        raise InvalidInput(
+            f"{got} for {what}", expected, f"graph {what} --backprop --unit {unit or 'chameleon'}"
+        )
     net = models.load(what)
-    return _Program(net, (_picture(net),), net.title)
+    shape = (1, net.input_size, net.input_size, 3)
+    if unit is None:
+        return _Program(net, (jax.ShapeDtypeStruct(shape, jnp.float32),), net.title, nullcontext())
+    index = net.class_index(unit)
 
+    def score(params: Any, images: jax.Array) -> jax.Array:
+        return net.apply(params, images)[0, index]
 
-def _picture(net: Network) -> jax.ShapeDtypeStruct:
-    return jax.ShapeDtypeStruct((1, net.input_size, net.input_size, 3), jnp.float32)
+    noise = jax.random.uniform(jax.random.key(0), shape)
+    return _Program(
+        score, (net.params, noise), f"{net.title}, {net.label(index)}, seeing noise", nullcontext()
+    )
 
 
 def _stem(what: str) -> str:
-    return "_".join(part for part in (Path(what.rpartition(":")[0]).stem, what.rpartition(":")[2]) if part)
+    file, _, function = what.rpartition(":")
+    return f"{Path(file).stem}_{function}" if file else function
 
 
 def _contents(graph: Graph) -> str:

@@ -136,16 +136,22 @@ def show_graph(
     what: Annotated[
         str,
         typer.Argument(
-            metavar="MODEL|FILE.py:FUNCTION", help="A network, or a function of yours.", show_default=False
+            metavar="MODEL|FILE.py:FUNCTION", help="A network, or your function.", show_default=False
         ),
     ],
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out",
-            "-o",
-            help="A page (.html), a picture (.svg), or Graphviz's .dot.",
-            show_default="a page here",
+            "--out", "-o", help="A page (.html), a picture (.svg), or .dot.", show_default="a page here"
+        ),
+    ] = None,
+    backprop: Annotated[
+        bool, typer.Option("--backprop", help="Let the page go through the backward sweep of a cost, too.")
+    ] = False,
+    unit: Annotated[
+        str | None,
+        typer.Option(
+            help="With --backprop, the class of MODEL to go back from: chameleon, 47.", show_default=False
         ),
     ] = None,
     args: Annotated[
@@ -156,7 +162,7 @@ def show_graph(
 ) -> None:
     """Write the graph of a network or a function: a page to open in a browser, or a picture."""
     with told(debug):
-        graph.write(what, out, args)
+        graph.write(what, out, args, backprop, unit)
 
 
 @app.command()

@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # those modules use this one
     from diffprog.graph.step import Step
 
 ENDINGS = (".html", ".svg", ".dot")
-MOST_BOXES = 60
+MOST_BOXES = 40  # of a picture whose depth is not given
 _FILLS = {"parameter": "#fff3d6", "input": "#e1edff", "constant": "#eef0f3", "output": "#dff5ea"}
 
 

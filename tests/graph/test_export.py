@@ -1,6 +1,7 @@
 """DOT that Graphviz's language admits, SVG that is well formed, and saving by the ending."""
 
 import importlib
+import warnings
 from xml.etree import ElementTree
 
 import jax
@@ -19,7 +20,10 @@ PARAMS = {"W": W, "V": V}
 
 
 def parsed(dot):
-    (graph,) = pytest.importorskip("pydot").graph_from_dot_data(dot)
+    pydot = pytest.importorskip("pydot")
+    with warnings.catch_warnings():  # pydot uses old names of the parser that it is made of
+        warnings.simplefilter("ignore", DeprecationWarning)
+        (graph,) = pydot.graph_from_dot_data(dot)
     return graph
 
 
@@ -79,7 +83,7 @@ def test_boxes_of_a_picture_lie_apart_and_lines_end_at_them():
     boxes = [tuple(float(place[key]) for key in ("x", "y", "width", "height")) for place in places]
     assert len(boxes) == 12
     for k, (x, y, w, h) in enumerate(boxes):
-        assert 0 <= x
+        assert x >= 0
         assert x + w <= float(root.get("width"))
         assert y + h <= float(root.get("height"))
         for p, q, v, u in boxes[k + 1 :]:
@@ -97,7 +101,7 @@ def test_a_picture_of_a_network_closes_what_is_too_much():
     assert "fire5" in texts(to_svg(graph))
     assert "fire5/squeeze" in texts(to_svg(graph, depth=1))
     assert len(texts(to_svg(graph, depth=9))) > 300
-    assert "W @ x" not in texts(to_svg(graph))
+    assert "fire5/squeeze" not in texts(to_svg(graph))
 
 
 def test_parts_that_nothing_connects_stand_side_by_side():
@@ -122,7 +126,12 @@ def test_without_the_layout_package_the_error_says_what_to_do(monkeypatch, tmp_p
 def test_the_ending_says_what_is_written(tmp_path):
     pytest.importorskip("fast_sugiyama")
     graph = trace(branch_and_merge, PARAMS, X)
-    starts = {"graph.html": "<!doctype html>", "graph.svg": "<svg", "graph.dot": "digraph {", "BIG.SVG": "<svg"}
+    starts = {
+        "graph.html": "<!doctype html>",
+        "graph.svg": "<svg",
+        "graph.dot": "digraph {",
+        "BIG.SVG": "<svg",
+    }
     for name, start in starts.items():
         assert graph.save(tmp_path / name, title="mine").read_text().startswith(start)
     assert "<title>mine</title>" in (tmp_path / "graph.html").read_text()

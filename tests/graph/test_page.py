@@ -105,7 +105,8 @@ def test_summaries_hold_whatever_the_numbers(array):
 
 
 @pytest.mark.parametrize(
-    "array", [np.zeros((0, 3)), np.array(7), np.array([True, False]), jnp.ones(2, jnp.bfloat16), np.array(1 + 2j)]
+    "array",
+    [np.zeros((0, 3)), np.array(7), np.array([True, False]), jnp.ones(2, jnp.bfloat16), np.array(1 + 2j)],
 )
 def test_arrays_of_all_kinds_have_a_summary(array):
     assert json.dumps(summarize(array))
@@ -144,7 +145,10 @@ def test_the_page_of_a_real_network_is_small(tmp_path):
 def test_a_long_sweep_prints_less(monkeypatch):
     monkeypatch.setattr("diffprog.graph.page_record.MANY_STEPS", 5)
     steps = backprop(deep, DEEP, X[:, :4])
-    assert max(len(a["rows"]) * len(a["rows"][0]) for a in describe_steps(steps.steps)["arrays"] if "rows" in a) <= 4
+    assert (
+        max(len(a["rows"]) * len(a["rows"][0]) for a in describe_steps(steps.steps)["arrays"] if "rows" in a)
+        <= 4
+    )
 
 
 def test_files_appear_whole_or_not_at_all(tmp_path, monkeypatch):

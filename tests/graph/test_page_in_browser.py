@@ -149,7 +149,8 @@ def test_a_click_opens_a_box_with_its_six_numbers(visit):
     expected = [float(entry) for (flow,) in flows for entry in flow.array.reshape(-1)]
     contributions = [float(entry) for term in step.contributions[0] for entry in term.array.reshape(-1)]
     assert [float(entry) for entry in shown] == pytest.approx(
-        expected[:24] + contributions + expected[24:], rel=1e-5  # printed with six digits
+        expected[:24] + contributions + expected[24:],
+        rel=1e-5,  # printed with six digits
     )
     assert "the sum of 2 contributions" in panel
     page.tab.locator("#panel .term button", has_text="mul").click()
@@ -174,7 +175,9 @@ def test_the_gradient_of_a_shared_parameter_is_a_sum(visit):
     page.box("params['V']").click()
     assert "The sum over 2 uses" in page.text("#panel")
     tables = page.tab.locator("#panel table").all()
-    value, total, one, other = ([float(c.get_attribute("title")) for c in t.locator("td").all()] for t in tables)
+    value, total, one, other = (
+        [float(c.get_attribute("title")) for c in t.locator("td").all()] for t in tables
+    )
     assert value == pytest.approx(V.reshape(-1).tolist(), rel=1e-5)
     assert total == pytest.approx([a + b for a, b in zip(one, other, strict=True)], rel=1e-4, abs=1e-5)
 
