@@ -61,7 +61,7 @@ def page(graph: Graph, steps: Sequence[Step] | None = None, title: str | None = 
         record |= describe_steps(steps, graph.input_names)
     style, library, script = _asset("page/page.css"), _asset("dagre.min.js"), _script()
     return _template().render(
-        title=title or f"Graph of {len(graph.nodes)} operations",
+        title=title or ("Graph" if steps is None else "Backward sweep"),
         record=record,
         style=style,
         library=library,

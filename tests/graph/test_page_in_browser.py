@@ -273,7 +273,7 @@ def test_names_from_the_program_are_text(visit):
     page.press("e", "ArrowRight")
     assert page.count("#canvas img, #panel img") == 0
     assert HOSTILE in page.tab.inner_text("body")
-    assert page.tab.title() == "Graph of 3 operations"
+    assert page.tab.title() == "Backward sweep"
 
 
 @pytest.mark.parametrize("name", ["branch and merge", "squeezenet", "efficientnet-lite0"])
