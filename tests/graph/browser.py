@@ -40,6 +40,9 @@ class Visit:
         self.tab.on("console", lambda message: self.troubles.append(message.text))
         self.tab.on("pageerror", lambda error: self.troubles.append(str(error)))
         self.tab.on("request", lambda request: self.requests.append(request.url))
+        self.go(path)
+
+    def go(self, path: Path) -> None:
         self.tab.goto(path.as_uri())
         self.tab.wait_for_selector("body.ready", timeout=20_000)
 

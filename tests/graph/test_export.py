@@ -111,6 +111,13 @@ def test_parts_that_nothing_connects_stand_side_by_side():
     assert any(text.startswith("z ") for text in found)
 
 
+def test_a_program_of_no_operations_is_drawn_too():
+    pytest.importorskip("fast_sugiyama")
+    assert len(texts(to_svg(trace(lambda x: x, 1.0)))) == 2
+    assert len(texts(to_svg(trace(lambda x: jnp.tanh(2.0), 1.0)))) > 1
+    assert to_svg(trace(lambda: ())).startswith("<svg")
+
+
 def test_without_the_layout_package_the_error_says_what_to_do(monkeypatch, tmp_path):
     def missing(name):
         raise ImportError(name)

@@ -10,6 +10,7 @@ from diffprog import models
 from diffprog.graph import backprop, trace
 from diffprog.graph.page import notebook_view, write_page
 from tests.graph.browser import Visit, chromium
+from tests.graph.programs import PROGRAMS
 
 W, V = jax.random.normal(jax.random.key(0), (5, 4)), jax.random.normal(jax.random.key(1), (4, 4))
 X = jax.random.normal(jax.random.key(2), (3, 5))
@@ -100,6 +101,17 @@ def test_a_page_loads_and_opens_all_without_an_error(visit, name):
     page.press("e", "c", "e")
     assert page.boxes() > 120 if "net" in name else page.boxes() >= before
     page.press("f", "t", "s" if name == "deep" else "0")
+
+
+def test_every_program_is_drawn(visit, tmp_path):
+    page = visit("branch and merge")
+    programs = {name: (program.function, program.args) for name, program in PROGRAMS.items()}
+    programs |= {"nothing": (lambda x: x, (1.0,)), "no arguments": (lambda: jnp.ones(2), ())}
+    for name, (function, args) in programs.items():
+        page.go(write_page(trace(function, *args), tmp_path / f"{name}.html"))
+        page.press("e", "ArrowDown", "Enter", "End", "Escape")
+        assert page.boxes() > 1
+        assert page.troubles == [], name
 
 
 def test_stepping_changes_what_is_shown(visit):
