@@ -223,9 +223,9 @@ def _is_small_float(dtype: Any) -> bool:
 
 
 def _norm(size: np.ndarray) -> float:
-    """The length, without overflow on the way."""
-    largest = size.max(initial=0.0)
-    return float(largest * np.sqrt(np.sum((size / largest) ** 2))) if largest else 0.0
+    """The length, without overflow on the way; infinite only if it is larger than any float."""
+    largest = float(size.max(initial=0.0))
+    return largest * float(np.sqrt(np.sum((size / largest) ** 2))) if largest else 0.0
 
 
 def number(value: Any) -> str:

@@ -98,8 +98,8 @@ def test_summaries_hold_whatever_the_numbers(array):
     assert json.dumps(summary)
     assert summary.get("not finite", 0) == len(array) - len(finite)
     assert ("range" in summary) == bool(len(finite))
-    largest = np.abs(finite).max(initial=0.0)
-    root = np.sqrt(len(array)) * (1 + 1e-5)  # six digits are printed
+    largest = float(np.abs(finite).max(initial=0.0))
+    root = float(np.sqrt(len(array))) * (1 + 1e-5)  # six digits are printed
     if largest * root < np.finfo(np.float64).max:
         assert largest * (1 - 1e-5) <= float(summary["norm"]) <= largest * root
 
