@@ -1,4 +1,4 @@
-"""Draw docs/images/backprop_page.png: a backward sweep on its page, in a headless Chromium.  python -m tools.draw_page"""
+"""Draw docs/images/backprop_page.png: a sweep on its page, in headless Chromium.  python -m tools.draw_page"""
 
 from __future__ import annotations
 

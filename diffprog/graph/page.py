@@ -2,7 +2,8 @@
 
 `write_page(graph, "graph.html")` shows the operations grouped by scope; with `steps`, one goes through the backward
 sweep node by node and sees every array of each. The parts of the page lie in `data/page/`: a template, a style, and
-scripts of which each holds one idea; `data/dagre.min.js` finds the places. What is shown is `page_record`'s.
+scripts of which each holds one idea; `data/dagre.min.js` finds the places. What is shown is
+`page_record`'s and `page_steps`'s.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from typing import TYPE_CHECKING
 import jinja2
 
 from diffprog.files import check_path, write_whole
-from diffprog.graph.page_record import describe, describe_steps
+from diffprog.graph.page_record import describe
+from diffprog.graph.page_steps import describe_steps
 
 if TYPE_CHECKING:  # those modules use this one
     from diffprog.graph.program import Graph

@@ -1,9 +1,8 @@
-"""What the page shows, as plain numbers, strings, lists and dictionaries.
+"""What the page shows of a graph, as plain numbers, strings, lists and dictionaries.
 
-`describe(graph)` says which operations there are, which scope each belongs to, and what flows between them;
-`describe_steps(steps)` adds the numbers of a backward sweep, small arrays printed and large ones summarized, so
-that the record stays small whatever flows. How it is shown is the page's affair (`page.py`, `export.py`).
-Graphs and steps are met by their attributes alone.
+`describe(graph)` says which operations there are, which scope each belongs to, and what flows between them. The
+numbers of a backward sweep are `page_steps`'s; how it is shown is the page's affair (`page.py`, `export.py`).
+A graph is met by its attributes alone.
 """
 
 from __future__ import annotations
@@ -15,15 +14,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from latex2mathml.converter import convert
 
 if TYPE_CHECKING:  # those modules use this one
     from diffprog.graph.program import Graph, Node
-    from diffprog.graph.step import Step
 
 Scope = tuple[str, ...]
-MANY_STEPS = 1000
-SMALL, SMALLER = 36, 4  # elements of an array that is printed: in a short sweep, in one of many steps
 LONGEST_TEXT = 200
 
 
@@ -83,7 +78,7 @@ def _arguments(graph: Graph, paths: Sequence[Scope], parameters: set[str]) -> li
         parameter = name in parameters or (not parameters and ("[" in name or "." in name))
         scope = _around(graph, paths, i) if parameter else ()
         kind = "parameter" if parameter else "input"
-        found.append({"value": i, "name": _short(name), "kind": kind, "scope": scope})
+        found.append({"value": i, "name": short(name), "kind": kind, "scope": scope})
     return found
 
 
@@ -109,18 +104,18 @@ def _scopes(paths: Iterable[Scope]) -> dict[Scope, int]:
 
 
 def _scope(path: Scope, scopes: Mapping[Scope, int]) -> dict[str, Any]:
-    return {"name": _short("/".join(path)), "label": _short(path[-1]), "parent": scopes.get(path[:-1], -1)}
+    return {"name": short("/".join(path)), "label": short(path[-1]), "parent": scopes.get(path[:-1], -1)}
 
 
 def _node(graph: Graph, node: Node, scope: int) -> dict[str, Any]:
     return {
-        "name": _short(node.name),
-        "operation": _short(node.operation),
+        "name": short(node.name),
+        "operation": short(node.operation),
         "scope": scope,
         "inputs": [i for i in node.inputs if i not in graph.literals],
         "outputs": list(node.outputs),
         "literals": [_literal(graph.literals[i]) for i in node.inputs if i in graph.literals],
-        "source": _short(str(node.source)) if node.source else "",
+        "source": short(str(node.source)) if node.source else "",
     }
 
 
@@ -130,102 +125,11 @@ def _values(graph: Graph) -> list[str]:
 
 def _literal(value: Any) -> str:
     array = np.asarray(value)
-    return number(array.item()) if array.ndim == 0 and array.dtype.kind in "biuf" else _short(str(value))
+    return number(array.item()) if array.ndim == 0 and array.dtype.kind in "biuf" else short(str(value))
 
 
-def _short(text: str) -> str:
+def short(text: str) -> str:
     return text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 1] + "…"
-
-
-def describe_steps(steps: Sequence[Step], arguments: Sequence[str] = ()) -> dict[str, Any]:
-    """A backward sweep as data.
-
-    Args:
-        steps: in the order of the sweep.
-        arguments: names of the function's arguments, whose gradients are added over all that use them.
-
-    Returns:
-        `steps`, whose arrays are positions in `arrays`; `totals`, the same for the gradients of arguments;
-        `formulas`, from LaTeX to MathML.
-    """
-    small = SMALL if len(steps) <= MANY_STEPS else SMALLER
-    arrays: list[dict[str, Any]] = []
-    seen: dict[int, int] = {}
-
-    def at(array: Any) -> int | None:
-        if array is None:
-            return None
-        if id(array) not in seen:  # what flows along an edge is met at both of its ends
-            seen[id(array)] = len(arrays)
-            arrays.append(summarize(array, small))
-        return seen[id(array)]
-
-    def flows(items: Iterable[Any]) -> list[dict[str, Any]]:
-        return [{"name": _short(item.name), "array": at(item.array)} for item in items]
-
-    described = [
-        {
-            "node": step.number,
-            "rule": _short(step.rule),
-            "formula": step.formula,
-            **{key: flows(getattr(step, key)) for key in _FLOWS},
-            "contributions": [
-                [{"name": _short(term.consumer), "array": at(term.array)} for term in terms]
-                for terms in step.contributions
-            ],
-        }
-        for step in steps
-    ]
-    formulas = {step.formula: mathml(step.formula) for step in steps if step.formula}
-    totals = {_short(name): at(array) for name, array in _totals(steps, set(arguments)).items()}
-    return {"steps": described, "arrays": arrays, "formulas": formulas, "totals": totals}
-
-
-def _totals(steps: Sequence[Step], arguments: set[str]) -> dict[str, Any]:
-    totals: dict[str, Any] = {}
-    for flow in (flow for step in steps for flow in (*step.g_in, *step.g_parameters)):
-        if flow.name in arguments and flow.array is not None:
-            totals[flow.name] = totals[flow.name] + flow.array if flow.name in totals else flow.array
-    return totals
-
-
-_FLOWS = ("x_in", "parameters", "x_out", "g_out", "g_in", "g_parameters")
-
-
-def summarize(array: Any, small: int = SMALL) -> dict[str, Any]:
-    """Type, shape, norm, range and share of zeros of an array; its numbers too if there are few.
-
-    Example:
-        >>> summarize(np.array([0.0, 3.0, -4.0]))["norm"]
-        '5'
-    """
-    array = np.asarray(array)
-    record: dict[str, Any] = {"type": f"{array.dtype}{list(array.shape)}"}
-    if array.size == 0 or (array.dtype.kind not in "biufc" and not _is_small_float(array.dtype)):
-        return record
-    wide = array.astype(np.complex128 if array.dtype.kind == "c" else np.float64).reshape(-1)
-    finite = wide[np.isfinite(wide)]
-    size = np.abs(finite)
-    record["norm"] = number(_norm(size))
-    record["zeros"] = f"{100 * np.mean(wide == 0):.3g} %"
-    if finite.size < wide.size:
-        record["not finite"] = int(wide.size - finite.size)
-    if finite.size and array.dtype.kind != "c":
-        record["range"] = [number(finite.min()), number(finite.max())]
-    if array.size <= small:
-        rows = array if array.ndim == 2 else array.reshape(1, -1) if array.ndim < 2 else array.reshape(-1, 1)
-        record["rows"] = [[number(item) for item in row] for row in rows.tolist()]
-    return record
-
-
-def _is_small_float(dtype: Any) -> bool:
-    return "float" in str(dtype)  # bfloat16 and its kin, which NumPy knows by name only
-
-
-def _norm(size: np.ndarray) -> float:
-    """The length, without overflow on the way; infinite only if it is larger than any float."""
-    largest = float(size.max(initial=0.0))
-    return largest * float(np.sqrt(np.sum((size / largest) ** 2))) if largest else 0.0
 
 
 def number(value: Any) -> str:
@@ -236,12 +140,3 @@ def number(value: Any) -> str:
         ('0.3', '-1.23457e+08', 'True')
     """
     return str(value) if isinstance(value, (bool, int, str)) else f"{value:.6g}"
-
-
-@functools.cache
-def mathml(latex: str) -> str:
-    """A formula as MathML, which browsers draw by themselves; empty where the formula cannot be read."""
-    try:
-        return convert(latex, display="block")
-    except Exception:  # whatever the converter trips over: the page then shows the LaTeX itself
-        return ""
