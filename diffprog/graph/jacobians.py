@@ -37,9 +37,9 @@ def local_jacobian(node: Node, operands: Sequence[Any], of: int, by: int) -> jax
     Example:
         >>> from diffprog.graph import trace
         >>> x = jnp.array([0.0, 1.0])
-        >>> local_jacobian(trace(jnp.exp, x).nodes[0], [x], 0, 0).round(3)
-        Array([[1.   , 0.   ],
-               [0.   , 2.718]], dtype=float32)
+        >>> local_jacobian(trace(jnp.square, x).nodes[0], [x], 0, 0)
+        Array([[0., 0.],
+               [0., 2.]], dtype=float32)
     """
 
     def local(x: jax.Array) -> Any:

@@ -10,6 +10,7 @@ import functools
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import jax
 import numpy as np
 from latex2mathml.converter import convert
 
@@ -52,6 +53,7 @@ def describe_steps(steps: Sequence[Step], arguments: Sequence[str] = ()) -> dict
         {
             "node": step.number,
             "rule": short(step.rule),
+            "forward": step.forward,
             "formula": step.formula,
             **{key: flows(getattr(step, key)) for key in _FLOWS},
             "contributions": [
@@ -61,7 +63,8 @@ def describe_steps(steps: Sequence[Step], arguments: Sequence[str] = ()) -> dict
         }
         for step in steps
     ]
-    formulas = {step.formula: mathml(step.formula) for step in steps if step.formula}
+    latex = {formula for step in steps for formula in (step.forward, step.formula) if formula}
+    formulas = {formula: mathml(formula) for formula in sorted(latex)}
     totals = {short(name): at(array) for name, array in _totals(steps, set(arguments)).items()}
     return {"steps": described, "arrays": arrays, "formulas": formulas, "totals": totals}
 
@@ -84,6 +87,8 @@ def summarize(array: Any, small: int = SMALL) -> dict[str, Any]:
         >>> summarize(np.array([0.0, 3.0, -4.0]))["norm"]
         '5'
     """
+    if jax.dtypes.issubdtype(array.dtype, jax.dtypes.prng_key):
+        return {"type": f"key{list(array.shape)}"}
     array = np.asarray(array)
     record: dict[str, Any] = {"type": f"{array.dtype}{list(array.shape)}"}
     if array.size == 0 or (array.dtype.kind not in "biufc" and not _is_small_float(array.dtype)):

@@ -121,7 +121,7 @@ class Step:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Variable:
-    """One argument of the function, at the end of the sweep.
+    """One argument of the function, at the end of the sweep; `print` it to see the terms of its gradient.
 
     Attributes:
         name: what the function calls it: "x", "params['W']".
@@ -143,6 +143,9 @@ class Variable:
         value = (self.name, "value", "", in_words(jax.numpy.asarray(self.array), digits))
         found = gradient_rows("gradient", Flow("", self.gradient), self.contributions, digits)
         return [value, *(("", *row) for row in found)]
+
+    def __str__(self) -> str:
+        return aligned(self.rows())
 
     def __repr__(self) -> str:
         return f"<Variable {self.name}>"

@@ -28,13 +28,12 @@ class Plan(NamedTuple):
     nodes: tuple[int, ...]  # nodes that it comes to, from the cost back
     edges: Mapping[int, tuple[int, ...]]  # for each of them, the places of the operands that it goes on to
     serves: Mapping[int, int]  # and how many arguments lie behind those
+    paths: Mapping[int, int]  # for each edge the arguments behind it, added up
 
     @property
     def naive_products(self) -> int:
         """Vector-Jacobian products if every argument went through the chain rule on its own."""
         return sum(self.paths.values())
-
-    paths: Mapping[int, int] = {}  # by node: for each edge the arguments behind it, added up
 
 
 class Sweep(NamedTuple):

@@ -159,7 +159,7 @@ BAD = {
     ),
     "ends Python": (("exits.py:cost",), '__name__ == "__main__"'),
     "not text": (("binary.py:cost",), "fails when imported"),
-    "untraceable": (("own.py:branching",), "line"),
+    "untraceable": (("own.py:branching",), "own.py:22 (branching)"),
     "shapes that do not fit": (("own.py:broken",), "line 29, which fails: TypeError"),
     "a result that is no cost": (("own.py:vector",), "one real number"),
     "only integers": (("own.py:whole",), "n is int32"),

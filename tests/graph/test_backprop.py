@@ -3,6 +3,7 @@
 import functools
 import inspect
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -77,6 +78,23 @@ def test_a_module_s_arrays_are_parameters_wherever_it_keeps_them():
         steps = backprop(cost_of(function), *args)
         assert max(differences(steps.gradients, gradient(cost_of(function), args))) <= MOST_RELATIVE
         assert [v.is_parameter for v in steps.variables] == [True] * (len(steps.variables) - 1) + [False]
+
+
+def test_an_equinox_module_as_an_argument():
+    """Its activation functions are leaves of the pytree, and have no gradient."""
+    module = eqx.nn.MLP(5, 2, 4, 2, key=jax.random.key(0))
+    x = wide(X[0])
+    steps = backprop(cost_of(lambda module, x: module(x)), module, x)
+    expected = eqx.filter_jit(eqx.filter_grad(lambda both: cost_of(lambda module, x: module(x))(*both)))(
+        (module, x)
+    )
+    assert max(differences(steps.gradients, expected)) <= MOST_RELATIVE
+    assert [v.name for v in steps.variables if v.is_parameter][:2] == [
+        "module.layers[0].weight",
+        "module.layers[0].bias",
+    ]
+    rebuilt = eqx.apply_updates(module, steps.gradients[0])
+    assert rebuilt(x).shape == (2,)
 
 
 def test_every_step_has_the_six_arrays_of_a_layer():

@@ -114,6 +114,16 @@ def test_arrays_of_all_kinds_have_a_summary(array):
     assert summarize(array)["type"].startswith(str(array.dtype))
 
 
+def test_a_random_key_is_named_and_not_opened():
+    def cost(key, x):
+        return jnp.sum(x * jax.random.bernoulli(key, 0.5, x.shape))
+
+    steps = backprop(cost, jax.random.key(0), X)
+    record = record_in(page(steps.graph, steps.steps))
+    assert record["arguments"][0]["name"] == "key"
+    assert summarize(jax.random.key(0)) == {"type": "key[]"}
+
+
 def test_numbers_are_short():
     assert [number(x) for x in (1.0, 1 / 3, 1e-12, float("nan"), 3)] == ["1", "0.333333", "1e-12", "nan", "3"]
 

@@ -90,7 +90,7 @@ function showOperation(page, item) {
 function showStep(page, step, k) {
   const reached = k <= page.sweep.at;
   const rule = html("div", { class: "rule" }, html("p", {}, html("span", { class: "label" }, "rule"), " ", html("strong", {}, step.rule)),
-    step.formula ? formula(page.record.formulas[step.formula], step.formula) : null);
+    ...[step.forward, step.formula].filter(Boolean).map((latex) => formula(page.record.formulas[latex], latex)));
   const pending = reached ? null : html("p", { class: "pending" }, `Step ${k} of the sweep; not reached yet. `, html("button", { onclick: () => page.goTo(k) }, "Go there"));
   return [rule, pending, html("div", { class: "anatomy" },
     html("h3", { class: "forward" }, "forward"), html("h3", { class: "gradient" }, "backward"),
