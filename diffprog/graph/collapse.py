@@ -71,7 +71,13 @@ def _around(record: dict[str, Any], box: Box, depth: int) -> Box:
         return box
     closed = record["scopes"][path[depth]]
     inside = sum(_within(record, node["scope"], path[depth]) for node in record["nodes"])
-    return Box(f"s{path[depth]}", "group", closed["name"], f"{inside} operations", closed["parent"])
+    return Box(
+        f"s{path[depth]}",
+        "group",
+        closed["name"],
+        f"{inside} operation{'s' * (inside != 1)}",
+        closed["parent"],
+    )
 
 
 def _within(record: dict[str, Any], scope: int, outer: int) -> bool:

@@ -207,6 +207,15 @@ def test_groups_open_and_close(visit):
     assert page.boxes() == closed
 
 
+def test_the_ground_of_an_open_group_is_no_button(visit):
+    page = visit("deep")
+    page.box("layer0").click()
+    opened = page.boxes()
+    place = page.box("layer0").bounding_box()
+    page.tab.mouse.click(place["x"] + 4, place["y"] + place["height"] - 4)
+    assert page.boxes() == opened
+
+
 def test_a_closed_group_says_how_far_the_sweep_is_in_it(visit):
     page = visit("deep")
     group = page.box("layer11")

@@ -26,9 +26,9 @@ function makePicture(host) {
   const head = (id, colour) => element("marker", { id, class: colour, viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 10, markerHeight: 10, markerUnits: "userSpaceOnUse", orient: "auto-start-reverse" }, element("path", { d: "M0.5 0.8 7.5 4 0.5 7.2 2 4z" }));
   const svg = element("svg", { xmlns: SVG, role: "group", "aria-label": "Graph" },
     element("defs", {}, head("arrow", "plain"), head("arrow-back", "gradient")),
-    element("g", { class: "groups" }), element("g", { class: "edges" }), element("g", { class: "boxes" }));
+    element("g", { class: "edges" }), element("g", { class: "groups" }), element("g", { class: "boxes" }));
   host.append(svg);
-  const [, groups, edges, boxes] = svg.children;
+  const [, edges, groups, boxes] = svg.children;
   return { svg, groups, edges, boxes, made: new Map(), ruler: document.createElement("canvas").getContext("2d") };
 }
 
@@ -74,6 +74,7 @@ function put(picture, layer, item, at, what, drawing, lines) {
 function drawOpenGroup(item, at) {
   return [
     element("rect", { class: "frame", width: at.width, height: at.height, rx: 10 }),
+    element("rect", { class: "handle", width: at.width, height: HEAD, "data-hit": "" }),
     element("path", { class: "sign", d: "M11 15h9" }),
     text(26, 19.5, item.label, "name"),
   ];

@@ -39,7 +39,7 @@ function arrange(page, anchor = null) {
 function linesOf(page, item) {
   if (ROUND.has(item.kind)) return [{ left: shortName(page, item), style: "tiny", right: shapeOf(item.type) }];
   const lines = [{ left: clip(item.label, 34), style: "name", right: shapeOf(item.type) }];
-  if (item.kind === "group") return [...lines, { left: `${item.size} operations`, style: "small", right: "      " }];
+  if (item.kind === "group") return [...lines, { left: `${item.size} operation${item.size === 1 ? "" : "s"}`, style: "small", right: "      " }];
   if (!item.label.startsWith(item.operation)) lines.push({ left: clip([item.operation, ...item.literals].join(" "), 34), style: "small" });
   else if (item.literals.length) lines[0].left += ` ${item.literals.join(" ")}`;
   const step = page.sweep.steps[page.sweep.place.get(item.id) - 1];

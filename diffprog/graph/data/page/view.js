@@ -116,7 +116,7 @@ function saveSvg(page) {
     if (transform) to[i].setAttribute("transform", transform.replaceAll("px", ""));
     for (const name of ["style", "tabindex", "role", "class"]) to[i].removeAttribute(name);
   });
-  copy.querySelectorAll("[d][data-hit]").forEach((part) => part.remove());
+  copy.querySelectorAll("[data-hit]").forEach((part) => part.remove());
   copy.prepend(element("rect", { width: "100%", height: "100%", fill: getComputedStyle($("canvas")).backgroundColor }));
   const url = URL.createObjectURL(new Blob([new XMLSerializer().serializeToString(copy)], { type: "image/svg+xml" }));
   html("a", { href: url, download: `${document.title.replaceAll(/[^\w.-]+/g, "_") || "graph"}.svg` }).click();
