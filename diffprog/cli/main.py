@@ -1,4 +1,4 @@
-"""The commands: `diffprog visualize`, `redraw`, `models`, `layers`, `fetch`, `rules`, `explain`, `diagnose`."""
+"""The commands: `diffprog visualize`, `redraw`, `models`, `layers`, `graph`, `fetch`, `rules`, `explain`, `diagnose`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 import diffprog
 from diffprog import models
-from diffprog.cli import checks, listings, rulebook, startup, units
+from diffprog.cli import checks, graph, listings, rulebook, startup, units
 from diffprog.cli.diagnose import diagnosis
 from diffprog.cli.explain import explain as explained
 from diffprog.cli.failures import told
@@ -134,6 +134,40 @@ def list_layers(
     with told(debug):
         net = models.load(model)
         typer.echo(listings.layers(units.layers(net, net.input_size).layers))
+
+
+@app.command("graph")
+def show_graph(
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL|FILE.py:FUNCTION", help="A network, or your function.", show_default=False
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", help="A page (.html), a picture (.svg), or .dot.", show_default="a page here"
+        ),
+    ] = None,
+    backprop: Annotated[
+        bool, typer.Option("--backprop", help="Let the page go through the backward sweep of a cost, too.")
+    ] = False,
+    unit: Annotated[
+        str | None,
+        typer.Option(
+            help="With --backprop, the class of MODEL to go back from: chameleon, 47.", show_default=False
+        ),
+    ] = None,
+    args: Annotated[
+        str | None,
+        typer.Option(help="What FUNCTION's arguments are called in FILE.", show_default="FUNCTION_args"),
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Write the graph of a network or a function: a page to open in a browser, or a picture."""
+    with told(debug):
+        graph.write(what, out, args, backprop, unit)
 
 
 @app.command()

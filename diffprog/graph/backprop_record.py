@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -12,6 +14,7 @@ import jax.numpy as jnp
 from diffprog.errors import InvalidInput
 from diffprog.graph.jacobians import check_size, local_jacobian
 from diffprog.graph.layouts import Layout, check_layout, convert
+from diffprog.graph.page import notebook_view, write_page
 from diffprog.graph.program import Graph
 from diffprog.graph.step import Step, Variable
 from diffprog.graph.summary import aligned, in_words
@@ -125,6 +128,25 @@ class Backprop:
         for part in parts:
             rows += [("", "", "", ""), *part.rows(digits)]
         return f"{aligned(rows)}\n\n{self._counts(digits)}"
+
+    def save(self, path: str | os.PathLike[str], title: str | None = None) -> Path:
+        """Write the page on which one goes through the sweep, step by step; it needs no network.
+
+        Args:
+            path: a file that ends in .html; its folder is there.
+            title: what the page is called.
+
+        Returns:
+            The path.
+
+        Raises:
+            InvalidInput: another ending.
+            Unreachable: a folder that is not there or cannot be written.
+        """
+        return write_page(self.graph, path, self.steps, title)
+
+    def _repr_html_(self) -> str:
+        return notebook_view(self.graph, self.steps)
 
     def _counts(self, digits: int) -> str:
         return (

@@ -15,11 +15,14 @@ import difflib
 import fnmatch
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 
 from diffprog.errors import InvalidInput
+from diffprog.graph.export import save
+from diffprog.graph.page import notebook_view
 
 
 class Value(NamedTuple):
@@ -186,6 +189,25 @@ class Graph:
         if not found:
             self.find(pattern)  # explains which names there are
         return found
+
+    def save(self, path: str | os.PathLike[str], title: str | None = None) -> Path:
+        """Write the graph to a file: an interactive page (.html), a picture (.svg), or Graphviz's language (.dot).
+
+        Args:
+            path: the file; its folder is there.
+            title: what a page is called.
+
+        Returns:
+            The path.
+
+        Raises:
+            InvalidInput: another ending, or an SVG without the extra `diffprog[svg]`.
+            Unreachable: a folder that is not there or cannot be written.
+        """
+        return save(self, path, title=title)
+
+    def _repr_html_(self) -> str:
+        return notebook_view(self)
 
     def open(self, path: str) -> Graph:
         """The program inside a loop, a branch, a checkpoint or an operation with a custom derivative, as a graph.
