@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from diffprog.cli.user_code import first_line, load, where
-from diffprog.errors import DiffprogError, InvalidInput
+from diffprog.cli import user_code
 from diffprog.graph.diagnose import diagnose
 from diffprog.graph.findings import Diagnosis
 
@@ -22,17 +19,6 @@ def diagnosis(text: str, args_name: str | None, argnums: list[int], products: in
     Raises:
         InvalidInput: there is no such file, function or arguments; the function fails, or is no cost.
     """
-    function, args, title = load(text, args_name)
-    try:
-        return diagnose(function, *args, argnums=argnums or None, products=products)
-    except DiffprogError:
-        raise
-    except Exception as error:
-        place = where(error, Path(text.rpartition(":")[0]))
-        if not place:  # not in the user's file: not the user's to change
-            raise
-        raise InvalidInput(
-            f"{title}{place}, which fails: {first_line(error)}",
-            "a function of arrays that JAX can trace: no Python `if` or `while` on their values, no NumPy on them",
-            "jnp.where, jax.lax.cond or jax.lax.scan in their place; --debug to see where it fails",
-        ) from error
+    user = user_code.load(text, args_name)
+    with user_code.running(user):
+        return diagnose(user.function, *user.args, argnums=argnums or None, products=products)

@@ -1,4 +1,4 @@
-"""The commands: `diffprog visualize`, `redraw`, `models`, `layers`, `graph`, `fetch`, `rules`, `explain`, `diagnose`."""
+"""The commands: `diffprog visualize`, `redraw`, `models`, `layers`, `graph`, `fetch`, `rules`, `explain`, ..."""
 
 from __future__ import annotations
 
