@@ -11,6 +11,11 @@ from diffprog.errors import DiffprogError as DiffprogError
 from diffprog.errors import InvalidInput as InvalidInput
 from diffprog.errors import Unreachable as Unreachable
 from diffprog.graph import Graph as Graph
+from diffprog.graph import backprop as backprop
+from diffprog.graph import cut as cut
+from diffprog.graph import diagnose as diagnose
+from diffprog.graph import override as override
+from diffprog.graph import overrides as overrides
 from diffprog.graph import tap as tap
 from diffprog.graph import trace as trace
 from diffprog.graph.naturalness import naturalness as naturalness

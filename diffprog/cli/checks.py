@@ -45,6 +45,11 @@ def recipe(name: str) -> Recipe:
     raise InvalidInput(f"--recipe {name}", "one of " + ", ".join(recipes.RECIPES), f"--recipe {near[0]}")
 
 
+def recipe_name(recipe: Recipe) -> str:
+    """What `--recipe` calls one of the recipes."""
+    return next(name for name, known in recipes.RECIPES.items() if known is recipe)
+
+
 def size(card: Card, recipe: Recipe, wanted: int | None) -> int:
     """The size that will be drawn: the wanted one, else the recipe's, else the network's own.
 

@@ -1,4 +1,4 @@
-"""The commands: `diffprog visualize`, `redraw`, `models`, `layers`, `fetch` and `rules`."""
+"""The commands: `diffprog visualize`, `redraw`, `models`, `layers`, `graph`, `fetch`, `rules`, `explain`, ..."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import typer
 
 import diffprog
 from diffprog import models
-from diffprog.cli import checks, listings, rulebook, startup, units
+from diffprog.cli import checks, graph, listings, rulebook, startup, units
+from diffprog.cli.diagnose import diagnosis
+from diffprog.cli.explain import explain as explained
 from diffprog.cli.failures import told
 from diffprog.cli.outcome import finish
 from diffprog.errors import InvalidInput
@@ -26,6 +28,10 @@ app = typer.Typer(
 
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="The PNG to write.", show_default=False)]
+FUNCTION_HELP = (
+    "`FILE.py:FUNCTION`, a cost; its arguments are FUNCTION_args in the file: a tuple, a mapping by name, "
+    "or a function that returns one of them."
+)
 UNIT_HELP = (
     "A class by a part of its name or its number (chameleon, 47), a layer's channel (fire5:12), "
     "or a channel at row Y, column X (fire5:12@13,13)."
@@ -63,7 +69,10 @@ def visualize(
     steps: Annotated[
         int | None, typer.Option(help="Steps of the optimizer.", show_default="the recipe's")
     ] = None,
-    recipe: Annotated[str, typer.Option(help=f"One of {', '.join(recipes.RECIPES)}.")] = "default",
+    recipe: Annotated[
+        str | None,
+        typer.Option(help=f"One of {', '.join(recipes.RECIPES)}.", show_default="the network's own"),
+    ] = None,
     n: Annotated[int, typer.Option("--n", "-n", help="How many pictures, each from its own start.")] = 1,
     seed: Annotated[int, typer.Option(help="Another seed is another picture.")] = 0,
     out: Out = None,
@@ -71,18 +80,19 @@ def visualize(
 ) -> None:
     """Draw what excites a unit of a network, as a PNG."""
     with told(debug):
-        chosen, card = checks.recipe(recipe), models.card(model)
-        chosen = chosen.replace(
-            size=checks.size(card, chosen, size),
-            steps=checks.whole("--steps", chosen.steps if steps is None else steps, 1),
-        )
+        named = checks.recipe(recipe) if recipe else None
+        size = checks.size(models.card(model), named or recipes.DEFAULT, size)
+        checks.whole("--steps", 1 if steps is None else steps, 1)
         checks.whole("--n", n, 1)
         checks.whole("--seed", seed, 0, checks.LARGEST_SEED)
         path = checks.destination(out) if out else checks.default_destination(unit)
         net = models.load(model)
-        found = units.parse(unit, net, chosen.size or net.input_size)
+        chosen = named or recipes.default_for(net)
+        chosen = chosen.replace(size=size, steps=steps or chosen.steps)
+        found = units.parse(unit, net, size)
         drawing = draw(net, found.objective, recipe=chosen, n=n, key=seed, title=found.title, progress=True)
-        how = f"{chosen.steps} steps of recipe {recipe}, {chosen.size}x{chosen.size} pixels, seed {seed}"
+        name = recipe or checks.recipe_name(recipes.default_for(net))
+        how = f"{chosen.steps} steps of recipe {name}, {size}x{size} pixels, seed {seed}"
         finish(drawing, path, f"{found.title}; {net.title}", how)
 
 
@@ -126,6 +136,40 @@ def list_layers(
         typer.echo(listings.layers(units.layers(net, net.input_size).layers))
 
 
+@app.command("graph")
+def show_graph(
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL|FILE.py:FUNCTION", help="A network, or your function.", show_default=False
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", help="A page (.html), a picture (.svg), or .dot.", show_default="a page here"
+        ),
+    ] = None,
+    backprop: Annotated[
+        bool, typer.Option("--backprop", help="Let the page go through the backward sweep of a cost, too.")
+    ] = False,
+    unit: Annotated[
+        str | None,
+        typer.Option(
+            help="With --backprop, the class of MODEL to go back from: chameleon, 47.", show_default=False
+        ),
+    ] = None,
+    args: Annotated[
+        str | None,
+        typer.Option(help="What FUNCTION's arguments are called in FILE.", show_default="FUNCTION_args"),
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Write the graph of a network or a function: a page to open in a browser, or a picture."""
+    with told(debug):
+        graph.write(what, out, args, backprop, unit)
+
+
 @app.command()
 def fetch(
     model: Annotated[list[str], typer.Argument(help="See `diffprog models`.", show_default=False)],
@@ -146,3 +190,46 @@ def show_rules(
     """Print the rule book: every hand-written backward rule, its proof and its speed."""
     with told(debug):
         typer.echo(rulebook.entry(name) if name else rulebook.table())
+
+
+@app.command()
+def explain(
+    what: Annotated[str, typer.Argument(help=f"`lecture`, or {FUNCTION_HELP}", show_default=False)],
+    args: Annotated[
+        str | None, typer.Option(help="What the arguments are called.", show_default="FUNCTION_args")
+    ] = None,
+    parameters: Annotated[
+        list[str] | None,
+        typer.Option(help="An argument that is a parameter; may be repeated.", show_default="by custom"),
+    ] = None,
+    digits: Annotated[int, typer.Option(help="Digits of the numbers.")] = 4,
+    debug: Debug = False,
+) -> None:
+    """Run backprop step by step, through the lecture's example or a function of your own."""
+    with told(debug):
+        typer.echo(explained(what, args, parameters or (), digits))
+
+
+@app.command()
+def diagnose(
+    function: Annotated[
+        str,
+        typer.Argument(help="FILE.py:FUNCTION, a cost; its arguments are FUNCTION_args.", show_default=False),
+    ],
+    args: Annotated[
+        str | None,
+        typer.Option(help="What the arguments are called in the file.", show_default="FUNCTION_args"),
+    ] = None,
+    argnums: Annotated[
+        list[int] | None,
+        typer.Option(help="An argument to be optimized, from 0; may be repeated.", show_default="the first"),
+    ] = None,
+    products: Annotated[
+        int, typer.Option(help="Hessian-vector products for the conditioning; 0 leaves it out.")
+    ] = 24,
+    debug: Debug = False,
+) -> None:
+    """Say what is not differentiable, dead, not finite or hard about a cost of your own."""
+    with told(debug):
+        checks.whole("--products", products, 0)
+        typer.echo(diagnosis(function, args, argnums or [], products))

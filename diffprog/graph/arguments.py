@@ -9,8 +9,10 @@ from typing import Any
 import jax
 
 
-def argument_names(function: Callable[..., Any], args: tuple[Any, ...]) -> tuple[str, ...]:
-    """A name for every leaf of the arguments, in the order of `jax.tree.leaves(args)`.
+def argument_names(
+    function: Callable[..., Any], args: tuple[Any, ...], kept: tuple[Any, ...] | None = None
+) -> tuple[str, ...]:
+    """A name for every leaf of the arguments, in the order of `jax.tree.leaves(args)`; only for those of `kept`.
 
     Example:
         >>> argument_names(lambda params, *rest: 0, ({"W": 1.0, "b": 2.0}, 3.0))
@@ -18,7 +20,7 @@ def argument_names(function: Callable[..., Any], args: tuple[Any, ...]) -> tuple
     """
     return tuple(
         label + jax.tree_util.keystr(path)
-        for label, arg in zip(_labels(function, len(args)), args, strict=True)
+        for label, arg in zip(_labels(function, len(args)), args if kept is None else kept, strict=True)
         for path, _ in jax.tree_util.tree_leaves_with_path(arg)
     )
 

@@ -1,10 +1,10 @@
-"""Scopes for Flax modules while a function is traced, without editing them.
+"""Scopes for Flax and Equinox modules while a function is traced, without editing them.
 
 Flax linen names its own scopes; here each call only gets a mark, so that two calls in a row can be told apart
-and the outermost module is known. Flax nnx names nothing: for the time of the trace, `__call__` of the module
-classes within reach of the function enters a scope with the module's path, and what the modules write to
-themselves is undone at the end. Calls in other threads are not affected.
-Neither library is imported if the caller has not imported it.
+and the outermost module is known. Flax nnx names nothing, and Equinox names classes and not instances: for the time of
+the trace, `__call__` of the module classes within reach of the function enters a scope with the module's path, and
+what nnx modules write to themselves is undone at the end. Calls in other threads are not affected.
+No library is imported if the caller has not imported it.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ import itertools
 import sys
 import threading
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import jax
 
 MARK = "diffprog:"
 _ROOT = MARK + "root:"
-_LIBRARIES = ("jax", "flax", "numpy", "optax")
+_LIBRARIES = ("jax", "flax", "equinox", "numpy", "optax")
 _LOCK = threading.RLock()
 _LOCAL = threading.local()
 
@@ -41,7 +41,14 @@ def scoped(function: Any, args: tuple[Any, ...]) -> Iterator[None]:
             stack.enter_context(sys.modules["flax.linen"].intercept_methods(_linen_marker()))
         if "flax.nnx" in sys.modules:
             stack.enter_context(_nnx_scopes(sys.modules["flax.nnx"], function, args))
+        if "equinox" in sys.modules:
+            stack.enter_context(_equinox_scopes(sys.modules["equinox"], function, args))
         yield
+
+
+def is_class_scope(label: str) -> bool:
+    """Whether a scope is Equinox's own, named after a class; the instance's path says more."""
+    return label.startswith("eqx.")
 
 
 def _linen_marker() -> Callable[..., Any]:
@@ -70,23 +77,23 @@ class _Place(NamedTuple):
 
 
 class _Places:
-    """Where each nnx module lives, and which are being called now."""
+    """Where each module of a library lives, and which are being called now; `children` walks a module."""
 
-    def __init__(self, nnx: Any) -> None:
-        self.nnx = nnx
+    def __init__(self, children: Callable[[Any], Iterable[tuple[tuple[Any, ...], Any]]]) -> None:
+        self.children = children
         self.places: dict[int, _Place] = {}
         self.alive: list[Any] = []  # keeps the identities valid
         self.calls = itertools.count()
         self.active: list[tuple[int, _Place]] = []
 
     def add(self, root: str, module: Any) -> None:
-        for path, child in self.nnx.iter_modules(module):
+        for path, child in self.children(module):
             self.places.setdefault(id(child), _Place(root, "/".join(map(str, path))))
             self.alive.append(child)
 
     @contextlib.contextmanager
     def enter(self, module: Any) -> Iterator[None]:
-        if id(module) not in self.places:  # a copy that nnx.jit made of a module
+        if id(module) not in self.places:  # a copy that nnx.jit or eqx.filter_jit made of a module
             self.add(type(module).__name__, module)
         around, place = (self.active[-1] if self.active else None), self.places[id(module)]
         label = "" if around and around[0] == id(module) else _label(place, around[1] if around else None)
@@ -115,28 +122,68 @@ def _label(place: _Place, around: _Place | None) -> str:
 
 @contextlib.contextmanager
 def _nnx_scopes(nnx: Any, function: Any, args: tuple[Any, ...]) -> Iterator[None]:
-    found = list(_reachable((function, args), nnx.Module))
-    inner = {id(child) for _, module in found for path, child in nnx.iter_modules(module) if path}
-    roots = [(name, module) for name, module in found if id(module) not in inner]
-    places = _Places(nnx)
-    for name, module in roots:
-        places.add(name, module)
-    parts = [part for _, module in roots for _, part in nnx.iter_graph(module)]
-    with _LOCK, _updatable(parts, nnx.Pytree):
-        classes = {type(module) for module in places.alive if callable(module)}
-        before = {cls: cls.__dict__.get("__call__") for cls in classes}
-        outer, _LOCAL.places = getattr(_LOCAL, "places", None), places
-        try:
-            for cls in classes:
-                setattr(cls, "__call__", _with_scope(cls.__call__))  # noqa: B010 (mypy: cannot assign to a method)
-            yield
-        finally:
-            _LOCAL.places = outer
-            for cls, method in before.items():
-                if method is None:
-                    delattr(cls, "__call__")
-                else:
-                    setattr(cls, "__call__", method)  # noqa: B010
+    found = list(_reachable((function, args), lambda thing: isinstance(thing, nnx.Module)))
+    places = _found_places(found, nnx.iter_modules)
+    parts = [part for _, module in found for _, part in nnx.iter_graph(module)]
+    with _LOCK, _updatable(parts, nnx.Pytree), _calls_named("nnx", places):
+        yield
+
+
+@contextlib.contextmanager
+def _equinox_scopes(eqx: Any, function: Any, args: tuple[Any, ...]) -> Iterator[None]:
+    def is_module(thing: Any) -> bool:  # not eqx.filter_jit and the like, which are modules around one
+        return isinstance(thing, eqx.Module) and not type(thing).__module__.startswith("equinox._")
+
+    found = list(_reachable((function, args), is_module))
+    places = _found_places(found, functools.partial(_equinox_children, is_module))
+    with _LOCK, _calls_named("equinox", places):
+        yield
+
+
+def _equinox_children(
+    is_module: Callable[[Any], bool], thing: Any, path: tuple[Any, ...] = ()
+) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    """A module and all modules in its fields, with their paths."""
+    if is_module(thing):
+        yield path, thing
+        fields = ((name, thing.__dict__.get(name)) for name in thing.__dataclass_fields__)
+        inner: Iterable[tuple[Any, Any]] = fields
+    elif isinstance(thing, (list, tuple)):
+        inner = enumerate(thing)
+    else:
+        inner = thing.items() if isinstance(thing, dict) else ()
+    for name, value in inner:
+        yield from _equinox_children(is_module, value, (*path, name))
+
+
+def _found_places(found: list[tuple[str, Any]], children: Callable[[Any], Any]) -> _Places:
+    """Places under the outermost of the modules that were found."""
+    inner = {id(child) for _, module in found for path, child in children(module) if path}
+    places = _Places(children)
+    for name, module in found:
+        if id(module) not in inner:
+            places.add(name, module)
+    return places
+
+
+@contextlib.contextmanager
+def _calls_named(library: str, places: _Places) -> Iterator[None]:
+    """Let `__call__` of the classes of these modules enter the module's scope."""
+    classes = {type(module) for module in places.alive if callable(module)}
+    before = {cls: cls.__dict__.get("__call__") for cls in classes}
+    outer = getattr(_LOCAL, library, None)
+    setattr(_LOCAL, library, places)
+    try:
+        for cls in classes:
+            setattr(cls, "__call__", _with_scope(library, cls.__call__))  # noqa: B010 (mypy: a method)
+        yield
+    finally:
+        setattr(_LOCAL, library, outer)
+        for cls, method in before.items():
+            if method is None:
+                delattr(cls, "__call__")
+            else:
+                setattr(cls, "__call__", method)  # noqa: B010
 
 
 @contextlib.contextmanager
@@ -167,10 +214,10 @@ def _own(thing: Any) -> list[str]:
     return [name for name in ("_raw_value", "_trace_state") if name in slots]
 
 
-def _with_scope(call: Callable[..., Any]) -> Callable[..., Any]:
+def _with_scope(library: str, call: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(call)
     def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
-        places = getattr(_LOCAL, "places", None)
+        places = getattr(_LOCAL, library, None)
         if places is None:  # another thread
             return call(self, *args, **kwargs)
         with places.enter(self):
@@ -179,7 +226,7 @@ def _with_scope(call: Callable[..., Any]) -> Callable[..., Any]:
     return wrapper
 
 
-def _reachable(start: Any, module_class: type) -> Iterator[tuple[str, Any]]:
+def _reachable(start: Any, is_module: Callable[[Any], bool]) -> Iterator[tuple[str, Any]]:
     """Modules that a function can get at, each once, with the name it is known by there."""
     seen: set[int] = set()
     queue = collections.deque([("", start, 0)])
@@ -188,7 +235,7 @@ def _reachable(start: Any, module_class: type) -> Iterator[tuple[str, Any]]:
         if id(thing) in seen or depth > 6:
             continue
         seen.add(id(thing))
-        if isinstance(thing, module_class):
+        if is_module(thing):
             yield name or type(thing).__name__, thing
         else:
             queue.extend((key or name, value, depth + 1) for key, value in _neighbours(thing))
@@ -201,7 +248,7 @@ def _neighbours(thing: Any) -> Iterator[tuple[str, Any]]:
         if (
             str(thing.__module__).split(".")[0] not in _LIBRARIES
         ):  # whose globals hold no module of the caller's
-            yield from ((name, thing.__globals__.get(name)) for name in thing.__code__.co_names)
+            yield from ((name, thing.__globals__.get(name)) for name in _names_in(thing.__code__))
         yield from (("", value) for value in thing.__defaults__ or ())
         yield from (thing.__kwdefaults__ or {}).items()
     elif isinstance(thing, types.MethodType):
@@ -216,6 +263,14 @@ def _neighbours(thing: Any) -> Iterator[tuple[str, Any]]:
     elif callable(thing) and not isinstance(thing, (type, types.ModuleType)):
         yield "", getattr(thing, "__wrapped__", None)
         yield from getattr(thing, "__dict__", {}).items()
+
+
+def _names_in(code: types.CodeType) -> Iterator[str]:
+    """Global names that a function reads, in functions defined inside it too."""
+    yield from code.co_names
+    for const in code.co_consts:
+        if isinstance(const, types.CodeType):
+            yield from _names_in(const)
 
 
 def _cell(cell: Any) -> Any:

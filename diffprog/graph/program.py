@@ -1,9 +1,10 @@
 """A traced program as data: named nodes and the values that flow between them.
 
 You can list its named activations (`graph.layers`), find names by a pattern (`graph.match`), and evaluate it
-while reading any of them (`graph.run`). A value is known by its number; a node takes numbers in and gives
-numbers out. What a node computes is its `apply`, so this module needs nothing of JAX's internals: those stay
-in `trace.py`, which builds the record, and names come from `names.py`.
+while reading any of them (`graph.run`); a loop or a branch is one node until it is opened (`graph.open`). A value
+is known by its number; a node takes numbers in and gives numbers out. What a node computes is its `apply`, so this
+module needs nothing of JAX's internals: those stay in `trace.py`, which builds the record, and names come from
+`names.py`.
 """
 
 from __future__ import annotations
@@ -13,12 +14,15 @@ import dataclasses
 import difflib
 import fnmatch
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 
 from diffprog.errors import InvalidInput
+from diffprog.graph.export import save
+from diffprog.graph.page import notebook_view
 
 
 class Value(NamedTuple):
@@ -51,6 +55,14 @@ class Node(NamedTuple):
     apply: Callable[..., Sequence[Any]]
     equation: Any = None  # JAX's own record of it; only `trace.py` looks inside
     source: Source | None = None  # None where JAX kept none
+    bodies: Callable[[], Mapping[str, Graph]] | None = (
+        None  # the programs inside a loop, a branch, a custom rule
+    )
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """What is static about the operation: a convolution's strides, an argmax's axes."""
+        return {} if self.equation is None else dict(self.equation.params)
 
 
 class Layer(NamedTuple):
@@ -135,6 +147,10 @@ class Graph:
         out = jax.tree.unflatten(self.out_tree, [numbers[i] for i in self.outputs])
         return out, {name: numbers[i] for name, i in wanted.items()}
 
+    def with_nodes(self, nodes: Iterable[Node]) -> Graph:
+        """The same graph with other nodes in the places of its own."""
+        return dataclasses.replace(self, nodes=tuple(nodes))
+
     def find(self, name: str) -> int:
         """The number of the value with this name.
 
@@ -152,6 +168,14 @@ class Graph:
             "graph.match(pattern) for those that match a pattern",
         )
 
+    def leaves(self, *args: Any) -> list[Any]:
+        """The arrays of the function's arguments, in the order of `inputs`.
+
+        Raises:
+            InvalidInput: arguments that the graph was not traced for.
+        """
+        return self._flatten(args)
+
     def match(self, pattern: str) -> tuple[str, ...]:
         """Names that match a pattern such as `blocks/*/depthwise`, in order of computation.
 
@@ -165,6 +189,44 @@ class Graph:
         if not found:
             self.find(pattern)  # explains which names there are
         return found
+
+    def save(self, path: str | os.PathLike[str], title: str | None = None) -> Path:
+        """Write the graph to a file: an interactive page (.html), a picture (.svg), or Graphviz's language (.dot).
+
+        Args:
+            path: the file; its folder is there.
+            title: what a page is called.
+
+        Returns:
+            The path.
+
+        Raises:
+            InvalidInput: another ending, or an SVG without the extra `diffprog[svg]`.
+            Unreachable: a folder that is not there or cannot be written.
+        """
+        return save(self, path, title=title)
+
+    def _repr_html_(self) -> str:
+        return notebook_view(self)
+
+    def open(self, path: str) -> Graph:
+        """The program inside a loop, a branch, a checkpoint or an operation with a custom derivative, as a graph.
+
+        Args:
+            path: the node's name; where it holds several programs, with `/` and which: `cond/branch_1`,
+                `while/condition`. Programs inside programs are opened by a longer path: `scan/cond/branch_0`.
+
+        Raises:
+            InvalidInput: no such node, nothing inside it, or several programs and none named.
+
+        Example:
+            >>> import jax, jax.numpy as jnp
+            >>> from diffprog.graph import trace
+            >>> graph = trace(lambda x: jax.lax.scan(lambda c, _: (jnp.sin(c), None), x, length=3), 1.0)
+            >>> print(graph.open("scan"))
+            sin  float32  []  sin
+        """
+        return _opened(self, path)
 
     def __str__(self) -> str:
         rows = [
@@ -180,7 +242,7 @@ class Graph:
         return f"<Graph of {len(self.nodes)} operations, {len(self.layers)} layers>"
 
     def _flatten(self, args: tuple[Any, ...]) -> list[Any]:
-        leaves, tree = jax.tree.flatten(args)
+        leaves, tree = jax.tree.flatten(without_functions(args))
         got = [Value(jax.numpy.shape(leaf), jax.dtypes.result_type(leaf)) for leaf in leaves]
         expected = [self.values[i] for i in self.inputs]
         if tree != self.in_tree or got != expected:
@@ -214,6 +276,42 @@ class Graph:
                 remedy="pass graph.consts, or arrays of the same shapes in the same order",
             )
         return consts
+
+
+def is_function(leaf: Any) -> bool:
+    """Whether a leaf of the arguments is a function, as an Equinox module holds its activation."""
+    return callable(leaf) and not hasattr(leaf, "dtype")
+
+
+def without_functions(tree: Any) -> Any:
+    """A pytree with None in place of its leaves that are functions."""
+    return jax.tree.map(lambda leaf: None if is_function(leaf) else leaf, tree)
+
+
+def _opened(graph: Graph, path: str, before: str = "") -> Graph:
+    holders = {node.name: node.bodies for node in graph.nodes if node.bodies is not None}
+    # The longest name first: names have slashes in them.
+    for name in sorted(holders, key=len, reverse=True):
+        if path != name and not path.startswith(f"{name}/"):
+            continue
+        bodies, rest = holders[name](), path[len(name) + 1 :]
+        part = next((label for label in bodies if rest == label or rest.startswith(f"{label}/")), "")
+        if part not in bodies:
+            raise InvalidInput(
+                got=f"{before + path!r}, and {before + name!r} holds {len(bodies)} programs",
+                expected="the one to open",
+                remedy=" or ".join(f"graph.open({before + name + '/' + label!r})" for label in bodies),
+            )
+        inner = rest[len(part) + 1 :] if part else rest
+        inside = before + path.removesuffix(inner)
+        return _opened(bodies[part], inner, inside) if inner else bodies[part]
+    near = difflib.get_close_matches(path, holders, n=3, cutoff=0.3) or list(holders)[:3]
+    raise InvalidInput(
+        got=f"nothing to open is called {before + path!r}",
+        expected="a loop, a branch, a checkpoint or an operation with a custom derivative"
+        + (f", such as {', '.join(near)}" if near else "; this graph has none"),
+        remedy="[node.name for node in graph.nodes if node.bodies] lists them",
+    )
 
 
 def _describe(tree: Any, values: Sequence[Value]) -> str:

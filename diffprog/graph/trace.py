@@ -2,27 +2,29 @@
 
 The function is traced once, with `jax.make_jaxpr`; functions compiled inside it are opened, so that their
 operations become nodes of their own. An operation with a custom derivative stays one node and keeps it; loops
-and branches stay one node. This is the only file that touches JAX's internals (jaxprs, primitives, name
-stacks), so that a new JAX release breaks one file.
+and branches stay one node, and can be opened (`graph.open`). This is the only file that touches JAX's internals
+(jaxprs, primitives, name stacks), so that a new JAX release breaks one file.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import os
-import sysconfig
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.extend.core
-from jax._src import source_info_util
+import numpy as np
+from jax._src import core, source_info_util
 
 from diffprog.graph import modules
 from diffprog.graph.arguments import argument_names
 from diffprog.graph.names import HEAVY, Event, Part, give_names
-from diffprog.graph.program import Graph, Node, Source, Value
+from diffprog.graph.program import Graph, Node, Source, Value, is_function, without_functions
+from diffprog.graph.untraceable import check_arrays, check_results, explained, innermost
 
 _READABLE = {
     "conv_general_dilated": "conv",
@@ -35,9 +37,6 @@ _READABLE = {
     "custom_vjp_call": "custom_vjp",
 }
 _CLOSED = jax.extend.core.ClosedJaxpr
-_HERE = os.path.dirname(os.path.dirname(__file__))
-_MECHANISM = (os.path.join(_HERE, "rules"), os.path.join(_HERE, "graph"))
-_INSTALLED = sysconfig.get_paths()["purelib"]
 _OPENED = ("jit", "pjit", "closed_call", "core_call")
 
 
@@ -62,16 +61,60 @@ def trace(function: Callable[..., Any], *args: Any) -> Graph:
         Array([3., 3.], dtype=float32)
     """
 
-    # A new function each time: make_jaxpr remembers functions, and what they close over may have changed.
-    def traced(*args: Any) -> Any:
-        with modules.scoped(function, args):
-            return function(*args)
+    masked = without_functions(args)
+    names = argument_names(function, args, masked)
+    leaves, in_tree = jax.tree.flatten(masked)
+    check_arrays(dict(zip(names, leaves, strict=True)))
+    jaxpr, out_tree = _jaxpr(function, args, {}, leaves, lambda leaf: not is_function(leaf))
+    return _build(jaxpr, in_tree, out_tree, names)
 
-    with _fresh_inner_traces():
-        jaxpr, out_shape = jax.make_jaxpr(traced, return_shape=True)(*args)
-    return _build(
-        jaxpr, jax.tree.structure(args), jax.tree.structure(out_shape), argument_names(function, args)
-    )
+
+def trace_call(
+    function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> tuple[Graph, list[Any]]:
+    """Trace `function(*args, **kwargs)` as a graph of the arrays in there; everything else stays as it is.
+
+    Returns:
+        The graph, whose arguments are those arrays one by one, and the arrays.
+    """
+    leaves = [leaf for leaf in jax.tree.leaves((args, dict(kwargs))) if _is_array(leaf)]
+    jaxpr, out_tree = _jaxpr(function, args, kwargs, leaves, _is_array)
+    names = tuple(f"args[{i}]" for i in range(len(leaves)))
+    return _build(jaxpr, jax.tree.structure(tuple(leaves)), out_tree, names), leaves
+
+
+def _is_array(leaf: Any) -> bool:
+    return isinstance(leaf, jax.Array | np.ndarray | np.generic)
+
+
+def _jaxpr(
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    leaves: list[Any],
+    is_traced: Callable[[Any], bool],
+) -> tuple[Any, Any]:
+    """The closed jaxpr of a call as a function of its traced leaves, and the structure of the result."""
+    every, tree = jax.tree.flatten((args, dict(kwargs)))
+
+    # A new function each time: make_jaxpr remembers functions, and what they close over may have changed.
+    def traced(*tracers: Any) -> Any:
+        arrays = iter(tracers)
+        filled = [next(arrays) if is_traced(leaf) else leaf for leaf in every]
+        args, kwargs = jax.tree.unflatten(tree, filled)
+        with modules.scoped(function, (args, kwargs)):
+            out = function(*args, **kwargs)
+        check_results(function, out)
+        return out
+
+    with explained(function), _fresh_inner_traces():
+        jaxpr, out_shape = jax.make_jaxpr(traced, return_shape=True)(*leaves)
+        # Outside of all transformations no stand-in is alive: one that is closed over was kept from an earlier trace.
+        kept = (const for const in jaxpr.consts if isinstance(const, jax.core.Tracer))
+        stale = next(kept, None) if core.trace_state_clean() else None
+        if stale is not None:
+            raise jax.errors.UnexpectedTracerError(f"kept from an earlier trace: {stale}")
+    return jaxpr, jax.tree.structure(out_shape)
 
 
 def _build(closed: Any, in_tree: Any, out_tree: Any, input_names: tuple[str, ...]) -> Graph:
@@ -102,41 +145,82 @@ def _build(closed: Any, in_tree: Any, out_tree: Any, input_names: tuple[str, ...
     )
 
 
-def change_bodies(node: Node, change: Callable[[Graph], Graph]) -> Node:
+def change_bodies(node: Node, change: Callable[[Graph, str], Graph]) -> Node:
     """Apply a change of graphs inside a scan, a branch or a checkpoint; other nodes stay as they are.
+
+    `change(graph, part)` gets the part's path from the node: empty, or `/branch_1`.
 
     A `while` loop has no reverse mode and an operation with a custom derivative is its author's, so neither
     is opened.
     """
     if node.primitive not in ("scan", "cond", "remat2", "checkpoint"):
         return node
-    params = {key: _changed(param, change) for key, param in node.equation.params.items()}
+    params = {key: _changed(node.equation, param, change) for key, param in node.equation.params.items()}
     if all(params[key] is param for key, param in node.equation.params.items()):
         return node
     equation = node.equation.replace(params=params)
     return node._replace(apply=_application(equation), equation=equation)
 
 
-def _changed(param: Any, change: Callable[[Graph], Graph]) -> Any:
+def _changed(eqn: Any, param: Any, change: Callable[[Graph, str], Graph], part: str = "") -> Any:
     if isinstance(param, tuple):
-        items = tuple(_changed(item, change) for item in param)
+        items = tuple(_changed(eqn, item, change, f"/branch_{i}") for i, item in enumerate(param))
         return param if all(new is old for new, old in zip(items, param, strict=True)) else items
     if not hasattr(param, "eqns"):
         return param
-    closed = param if hasattr(param, "consts") else _CLOSED(param, ())
-    avals = [var.aval for var in closed.jaxpr.invars]
-    args = [jax.ShapeDtypeStruct(a.shape, a.dtype, weak_type=getattr(a, "weak_type", False)) for a in avals]
-    graph = _build(
-        closed,
-        jax.tree.structure(tuple(args)),
-        jax.tree.structure([0] * len(closed.jaxpr.outvars)),
-        tuple(f"args[{i}]" for i in range(len(args))),
-    )
-    changed = change(graph)
+    graph = _body(eqn, param)
+    changed = change(graph, part)
     if all(new is old for new, old in zip(changed.nodes, graph.nodes, strict=True)):
         return param
-    new = jax.make_jaxpr(lambda *inputs: changed.run(*inputs)[0])(*args)
-    return new if closed is param else new.jaxpr
+    new = jax.make_jaxpr(lambda *inputs: changed.run(*inputs)[0])(*_shapes(param))
+    return new if hasattr(param, "consts") else new.jaxpr
+
+
+def _bodies(eqn: Any) -> dict[str, Graph]:
+    """The programs that an operation holds, by the name they are opened by."""
+    found = {}
+    for key, param in eqn.params.items():
+        for i, item in enumerate(param if isinstance(param, tuple) else (param,)):
+            if hasattr(item, "eqns"):
+                label = f"branch_{i}" if isinstance(param, tuple) else _WHILE.get(key, "")
+                found[label] = _body(eqn, item)
+    return found
+
+
+_WHILE = {"cond_jaxpr": "condition", "body_jaxpr": "body"}
+
+
+def _body(eqn: Any, jaxpr: Any) -> Graph:
+    closed = jaxpr if hasattr(jaxpr, "consts") else _CLOSED(jaxpr, ())
+    in_tree = jax.tree.structure(tuple(closed.jaxpr.invars))
+    out_tree = jax.tree.structure([0] * len(closed.jaxpr.outvars))
+    return _build(closed, in_tree, out_tree, _body_names(eqn, jaxpr))
+
+
+def _body_names(eqn: Any, jaxpr: Any) -> tuple[str, ...]:
+    """What goes into a body: constants, what is carried from step to step, and a row of what is stepped over."""
+    params, count = eqn.params, len(_shapes(jaxpr))
+    if eqn.primitive.name == "scan":
+        # What is stepped over has one axis more outside, and what is carried comes out as it goes in. The parameters
+        # that say how many there are differ between releases of JAX.
+        inner = getattr(jaxpr, "jaxpr", jaxpr)
+        carried = sum(o.aval.ndim == i.aval.ndim for o, i in zip(eqn.outvars, inner.outvars, strict=True))
+        stepped = sum(o.aval.ndim != i.aval.ndim for o, i in zip(eqn.invars, inner.invars, strict=True))
+        consts = count - carried - stepped
+    elif eqn.primitive.name == "while":
+        consts = params["cond_nconsts" if jaxpr is params["cond_jaxpr"] else "body_nconsts"]
+        carried = count - consts
+    else:
+        return tuple(f"args[{i}]" for i in range(count))
+    sizes = {"const": consts, "carry": carried, "x": count - consts - carried}
+    return tuple(
+        label if size == 1 else f"{label}[{i}]" for label, size in sizes.items() for i in range(size)
+    )
+
+
+def _shapes(jaxpr: Any) -> list[jax.ShapeDtypeStruct]:
+    avals = [var.aval for var in getattr(jaxpr, "jaxpr", jaxpr).invars]
+    return [jax.ShapeDtypeStruct(a.shape, a.dtype, weak_type=getattr(a, "weak_type", False)) for a in avals]
 
 
 class _Flattener:
@@ -197,6 +281,7 @@ class _Flattener:
                 apply,
                 eqn,
                 _source(eqn),
+                functools.partial(_bodies, eqn) if _has_body(eqn) else None,
             )
         )
         return outputs
@@ -207,7 +292,10 @@ class _Flattener:
         single = not name.startswith("<") and not _has_landmarks(inner)
         if single:
             path = (*path, Part(name, next(self.calls), is_call=True))
+        first = len(self.nodes)
         outputs = self.inline(inner, inputs, path)
+        # JAX keeps no lines inside its own compiled functions (jnp.where, jnp.linalg.norm): the call's will do.
+        self.nodes[first:] = [n if n.source else n._replace(source=_source(eqn)) for n in self.nodes[first:]]
         if single or not name.startswith("<"):
             self.events.append(Event(path, name, tuple(inputs), tuple(outputs), is_call=True))
         return outputs
@@ -258,25 +346,26 @@ def _application(eqn: Any) -> Callable[..., Sequence[Any]]:
 
 
 def _source(eqn: Any) -> Source | None:
-    """The innermost line of the caller's own code, or of a library's if there is no other."""
-    frames = list(source_info_util.user_frames(eqn.source_info.traceback))
-    outside = [frame for frame in frames if not frame.file_name.startswith(_MECHANISM)]
-    own = [frame for frame in outside if not frame.file_name.startswith(_INSTALLED)]
-    for frame in own or outside or frames:
-        return Source(frame.file_name, frame.start_line, frame.function_name)
-    return None
+    return innermost(
+        Source(frame.file_name, frame.start_line, frame.function_name)
+        for frame in source_info_util.user_frames(eqn.source_info.traceback)
+    )
 
 
 def _parts(eqn: Any, call: int) -> tuple[Part, ...]:
     """The named scopes around an operation; marks of `modules.scoped` tell visits apart and are taken off."""
     parts: list[Part] = []
+    told = False  # whether the innermost scope so far is a module that was marked
     for entry in eqn.source_info.name_stack.stack:
         if type(entry).__name__ != "Scope":
             continue  # a transformation: jvp, transpose, vmap
-        if entry.name.startswith(modules.MARK) and parts:
-            parts[-1] = Part(parts[-1].label, (parts[-1].visit, entry.name))
-        elif not entry.name.startswith(modules.MARK):
+        if entry.name.startswith(modules.MARK):
+            if parts:
+                parts[-1] = Part(parts[-1].label, (parts[-1].visit, entry.name))
+            told = True
+        elif not (told and modules.is_class_scope(entry.name)):
             parts.append(Part(entry.name, call))
+            told = False
     return tuple(parts)
 
 
@@ -308,3 +397,23 @@ def _fresh_inner_traces() -> Iterator[None]:
 
 
 _TRACES = itertools.count()
+
+
+def settings(node: Node) -> Mapping[str, Any]:
+    """What is static about an operation, by JAX's names: `feature_group_count`, `axes`."""
+    return node.equation.params if node.equation is not None else {}
+
+
+def written_in(node: Node) -> str:
+    """Who wrote the derivative of an operation with its own: "jax", "rules" (ours) or "elsewhere"; else nothing."""
+    body = settings(node).get("call_jaxpr")
+    if body is None:
+        return ""
+    file = getattr(body, "jaxpr", body).debug_info.func_src_info.rpartition(" at ")[2].rpartition(":")[0]
+    return next((who for who, home in _HOMES.items() if file.startswith(home + os.sep)), "elsewhere")
+
+
+_HOMES = {
+    "jax": os.path.dirname(jax.__file__),
+    "rules": os.path.join(os.path.dirname(os.path.dirname(__file__)), "rules"),
+}

@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import tempfile
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +18,7 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 
 from diffprog.errors import BadFile, InvalidInput, Unreachable
+from diffprog.files import check_path, write_whole
 from diffprog.graph.objective import Objective
 from diffprog.graph.objective_record import objective_from_dict, objective_to_dict
 from diffprog.vision.recipe import Recipe
@@ -177,38 +177,4 @@ def check_destination(path: str | os.PathLike[str]) -> Path:
       InvalidInput: another ending than .png.
       Unreachable: a folder that is not there or cannot be written.
     """
-    path = Path(path)
-    if path.suffix.lower() != ".png":
-        raise InvalidInput(
-            f"the file name {path.name!r}", "one that ends in .png", f"{path.stem or 'picture'}.png"
-        )
-    folder = path.parent
-    if not folder.is_dir():
-        raise Unreachable(
-            f"no folder {folder}", "a folder that is there", f"mkdir -p '{folder}', or another path"
-        )
-    if path.is_dir() or not os.access(folder, os.W_OK):
-        raise Unreachable(
-            f"{path}, which cannot be written", "a file in a folder you may write to", "another path"
-        )
-    return path
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all."""
-    try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    except OSError as error:
-        raise Unreachable(f"{path}: {error.strerror}", "a folder you may write to", "another path") from None
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    return check_path(path, (".png",))

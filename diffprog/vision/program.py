@@ -141,8 +141,17 @@ def _prior(model: Model, recipe: Recipe, graph: Graph) -> Objective:
 
     Layers with few positions are left out: the mean over them says what the picture is of, not how natural it is.
     """
-    statistics = getattr(model, "statistics", None) if recipe.naturalness else None
-    kept = {n: s for n, s in (statistics or {}).items() if _positions(graph, n) >= LEAST_POSITIONS}
+    if not recipe.naturalness:
+        return Constant(0.0)
+    statistics = getattr(model, "statistics", None)
+    if not statistics:
+        raise InvalidInput(
+            f"a recipe with naturalness={recipe.naturalness:g} for {getattr(model, 'name', 'a function')}, "
+            "which carries no statistics of natural pictures",
+            "a network trained with batch normalization, whose `statistics` say how its layers see photographs",
+            "recipe=recipes.DEFAULT, or recipe.replace(naturalness=0.0)",
+        )
+    kept = {n: s for n, s in statistics.items() if _positions(graph, n) >= LEAST_POSITIONS}
     return naturalness(kept) * recipe.naturalness if kept else Constant(0.0)
 
 

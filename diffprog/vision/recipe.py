@@ -200,19 +200,33 @@ DEFAULT = Recipe(
         transform.Mirror(),
         transform.ContrastBetween(0.5, 1.0),
     ),
-    regularizers=(regularizer.TotalVariation(40.0),),
+    regularizers=(regularizer.TotalVariation(80.0),),
     optimizer=Adam(0.05),
     redirect_always=False,
     class_probability=1.0,
-    naturalness=200.0,
 )
 """Our default.
 
 Wide scales and total variation make a few clear objects instead of a collage. A spectrum flatter than Lucid's keeps
 large areas from saturating to black and white. The gradient's length is normalized so that one weight of the total
-variation fits loud and quiet units alike. Networks with batch normalization are asked for natural colours and
-textures, without which their pictures are faint and grey. `tests/benchmarks/recognition.py` measures what other
-networks see.
+variation fits loud and quiet units alike. A picture that must be seen through haze as well has stronger lines and
+colours. `tests/benchmarks/recognition.py` measures what other networks see.
 """
 
-RECIPES = {"default": DEFAULT, "lucid": LUCID, "pixel": PIXEL}
+NATURAL = DEFAULT.replace(
+    transforms=DEFAULT.transforms[:-1],
+    regularizers=(regularizer.TotalVariation(40.0),),
+    naturalness=200.0,
+)
+"""Our default for networks that remember what natural pictures look like inside (`Network.statistics`).
+
+They are asked for natural colours and textures, without which their pictures are faint and grey. Haze is left out: it
+changes the statistics, and other networks recognize less.
+"""
+
+RECIPES = {"default": DEFAULT, "natural": NATURAL, "lucid": LUCID, "pixel": PIXEL}
+
+
+def default_for(model: Any) -> Recipe:
+    """`NATURAL` for a network that carries statistics of natural pictures, else `DEFAULT`."""
+    return NATURAL if getattr(model, "statistics", None) else DEFAULT

@@ -23,14 +23,14 @@ from diffprog.graph.objective import Objective
 from diffprog.optimize.progress import Progress, Told, bar, silent
 from diffprog.vision.drawing import Drawing
 from diffprog.vision.program import DEFAULT_SIZE, Job, Model, Part, Program
-from diffprog.vision.recipe import DEFAULT, Recipe
+from diffprog.vision.recipe import Recipe, default_for
 
 
 def visualize(
     model: Model,
     objective: Objective | Sequence[Objective],
     *,
-    recipe: Recipe = DEFAULT,
+    recipe: Recipe | None = None,
     size: int | None = None,
     steps: int | None = None,
     n: int = 1,
@@ -43,7 +43,7 @@ def visualize(
     Args:
       model: any JAX function of pictures [B, H, W, 3], RGB in [0, 1]; a `Network`, a Flax module, a lambda.
       objective: what to excite, or a list of them, all of the same form, drawn in turn.
-      recipe: how to draw; see `diffprog.vision.recipe`.
+      recipe: how to draw, see `diffprog.vision.recipe`; left out, `recipes.default_for(model)`.
       size: height and width in pixels, in place of the recipe's (and of the model's `input_size`).
       steps: in place of the recipe's.
       n: how many pictures of every objective, each with a key of its own.
@@ -59,7 +59,7 @@ def visualize(
       InvalidInput: sizes, steps or n below one; an unknown layer or a channel out of range; a model that
         cannot take such pictures or does not return an array with a row for each.
     """
-    recipe = _settled(recipe, model, size, steps)
+    recipe = _settled(recipe or default_for(model), model, size, steps)
     objectives = [objective] if isinstance(objective, Objective) else list(objective)
     _check_request(objectives, n)
     keys = picture_keys(key, n)

@@ -38,7 +38,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--recipe", choices=dp.recipes.RECIPES, default="default")
+    parser.add_argument("--recipe", choices=dp.recipes.RECIPES, help="in place of each network's own")
     parser.add_argument("--only", choices=PAIRS, help="draw with this network alone")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
@@ -50,14 +50,14 @@ def main() -> None:
 
 def draw(name: str, judges: tuple[str, ...], options: argparse.Namespace) -> None:
     """Draw all classes with one network and print the verdicts of its judges."""
-    net, recipe = dp.models.load(name), dp.recipes.RECIPES[options.recipe]
+    net = dp.models.load(name)
+    recipe = dp.recipes.RECIPES[options.recipe] if options.recipe else dp.recipes.default_for(net)
     started = time.perf_counter()
     objectives = [net.logit(number) for number in CLASSES]
     drawing = dp.visualize(net, objectives, recipe=recipe, steps=options.steps, key=options.seed)
     seconds = (time.perf_counter() - started) / len(CLASSES)
-    print(
-        f"\ndrawn with {name}, recipe {options.recipe}, {drawing.recipe.steps} steps, {seconds:.1f} s a picture"
-    )
+    chosen = f"recipe {options.recipe or 'its own'}, {drawing.recipe.steps} steps"
+    print(f"\ndrawn with {name}, {chosen}, {seconds:.1f} s a picture")
     for judge in judges:
         found = ranks(dp.models.load(judge), drawing.images, list(CLASSES))
         late = {label: int(r) for label, r in zip(CLASSES.values(), found, strict=True) if r >= 5}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -152,6 +153,50 @@ NNX_NAMES = (
     *("blocks/1#2/linear", "blocks/1#2/norm", "blocks/1#2"),
 )
 
+
+class EquinoxBlock(eqx.Module):
+    linear: eqx.nn.Linear
+    norm: eqx.nn.LayerNorm
+
+    def __init__(self, key):
+        self.linear = eqx.nn.Linear(4, 4, key=key)
+        self.norm = eqx.nn.LayerNorm(4)
+
+    def __call__(self, x):
+        return x + jax.nn.relu(self.norm(self.linear(x)))
+
+
+class EquinoxNet(eqx.Module):
+    stem: eqx.nn.Linear
+    blocks: list[EquinoxBlock]
+    head: eqx.nn.MLP
+
+    def __init__(self, key):
+        a, b, c, d = jax.random.split(key, 4)
+        self.stem = eqx.nn.Linear(5, 4, key=a)
+        self.blocks = [EquinoxBlock(b), EquinoxBlock(c)]
+        self.head = eqx.nn.MLP(4, 2, 8, 1, activation=jnp.tanh, key=d)
+
+    def __call__(self, x):
+        x = jax.nn.relu(self.stem(x))
+        for block in self.blocks:
+            x = block(x)
+        return self.head(self.blocks[1](x))
+
+
+EQUINOX = EquinoxNet(jax.random.key(4))
+EQUINOX_NAMES = (
+    *("stem", "relu", "blocks/0/linear", "blocks/0/norm", "blocks/0"),
+    *("blocks/1/linear", "blocks/1/norm", "blocks/1"),
+    *("blocks/1#2/linear", "blocks/1#2/norm", "blocks/1#2"),
+    *("head/layers/0", "head/layers/1", "head"),
+)
+
+
+def equinox_stem(net, x):
+    return x @ net.stem.weight.T + net.stem.bias
+
+
 PROGRAMS = {
     "chain": Program(chain, (X,), "tanh", lambda x: jnp.tanh(jnp.sin(x))),
     "mlp": Program(mlp, (MLP_PARAMS, X), "dot", lambda params, x: x @ params[0][0]),
@@ -164,4 +209,5 @@ PROGRAMS = {
     "checkpoint": Program(with_checkpoint, (X,), "checkpoint", lambda x: jnp.sin(jnp.sin(x @ W1))),
     "linen": Program(linen, (X,), "blocks/0", linen_first),
     "nnx": Program(NNX, (X,), "stem", lambda x: x @ NNX.stem.kernel[...] + NNX.stem.bias[...]),
+    "equinox": Program(jax.vmap(EQUINOX), (X,), "stem", lambda x: equinox_stem(EQUINOX, x)),
 }

@@ -1,6 +1,7 @@
 import functools
 import threading
 
+import equinox as eqx
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -9,7 +10,18 @@ import pytest
 from flax import nnx
 
 from diffprog.graph import trace
-from tests.graph.programs import LINEN_PARAMS, NNX, NNX_NAMES, LinenNet, NnxBlock, NnxNet, X
+from tests.graph.programs import (
+    EQUINOX,
+    EQUINOX_NAMES,
+    LINEN_PARAMS,
+    NNX,
+    NNX_NAMES,
+    EquinoxBlock,
+    LinenNet,
+    NnxBlock,
+    NnxNet,
+    X,
+)
 
 
 def layer_names(function, *args):
@@ -176,3 +188,46 @@ def test_a_linen_module_beside_other_work():
         return jnp.tanh(nn.Dense(2).apply({"params": {"kernel": jnp.ones((5, 2)), "bias": jnp.ones(2)}}, x))
 
     assert layer_names(function, X) == ("preprocess", "dot", "tanh")
+
+
+def heads(x):
+    return jax.vmap(lambda row: EQUINOX.head(EQUINOX.stem(row)))(x)
+
+
+EQUINOX_WAYS = {
+    "vmap": jax.vmap(EQUINOX),
+    "eqx.filter_vmap": eqx.filter_vmap(EQUINOX),
+    "jit": jax.jit(jax.vmap(EQUINOX)),
+    "eqx.filter_jit": eqx.filter_jit(lambda x: jax.vmap(EQUINOX)(x)),
+    "a closure": lambda x, net=EQUINOX: jax.vmap(lambda row: net(row))(x),
+    "an object": Holder(jax.vmap(EQUINOX)),
+}
+
+
+@pytest.mark.parametrize("way", EQUINOX_WAYS.values(), ids=EQUINOX_WAYS)
+def test_an_equinox_module_is_seen_wherever_the_function_keeps_it(way):
+    way(X)
+    graph = trace(way, X)
+    assert tuple(layer.name for layer in graph.layers) == EQUINOX_NAMES
+    # one rounding per operation, as above
+    np.testing.assert_allclose(graph.run(X)[0], jax.vmap(EQUINOX)(X), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, eqx.filter_jit])
+def test_an_equinox_module_can_be_an_argument_with_its_functions(wrap):
+    function = wrap(lambda net, x: jax.vmap(net)(x))
+    graph = trace(function, EQUINOX, X)
+    assert tuple(layer.name for layer in graph.layers) == EQUINOX_NAMES
+    assert graph.input_names[:2] == ("net.stem.weight", "net.stem.bias")
+    np.testing.assert_allclose(graph.run(EQUINOX, X)[0], jax.vmap(EQUINOX)(X), rtol=1e-5, atol=1e-6)
+
+
+def test_parts_of_an_equinox_module_have_their_paths():
+    assert layer_names(heads, X) == ("stem", "head/layers/0", "head/layers/1", "head")
+
+
+def test_the_classes_of_equinox_are_as_before():
+    classes = (type(EQUINOX), EquinoxBlock, eqx.nn.Linear, eqx.nn.LayerNorm)
+    before = [cls.__dict__.get("__call__") for cls in classes]
+    trace(jax.vmap(EQUINOX), X)
+    assert [cls.__dict__.get("__call__") for cls in classes] == before

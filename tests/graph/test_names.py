@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import pytest
 
 from diffprog.graph import trace
-from tests.graph.programs import NNX_NAMES, PROGRAMS, W1, W2, X, affine
+from tests.graph.programs import EQUINOX_NAMES, NNX_NAMES, PROGRAMS, W1, W2, X, affine
 
 
 def layer_names(function, *args):
@@ -24,6 +24,7 @@ LISTINGS = {
     "checkpoint": ("checkpoint",),
     "linen": ("blocks/0/Dense_0", "blocks/0", "again", "again#2", "relu", "logits"),
     "nnx": NNX_NAMES,
+    "equinox": EQUINOX_NAMES,
 }
 
 

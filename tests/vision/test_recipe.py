@@ -1,9 +1,11 @@
 """Recipes: the published numbers, and the way to a file and back."""
 
+import dataclasses
 import json
 
 import pytest
 
+import diffprog as dp
 from diffprog.errors import InvalidInput
 from diffprog.vision import recipes
 from diffprog.vision.canvas import Fourier
@@ -48,3 +50,15 @@ def test_printing_reads_like_a_table():
 def test_numbers_that_make_no_picture_are_refused(change):
     with pytest.raises(InvalidInput, match="whole number of at least 1"):
         recipes.DEFAULT.replace(**change)
+
+
+def test_a_network_with_statistics_is_asked_for_natural_pictures():
+    bare = dp.models.load("squeezenet")
+    assert recipes.default_for(bare) is recipes.DEFAULT
+    assert recipes.default_for(dataclasses.replace(bare, statistics={"conv1": (0.0, 1.0)})) is recipes.NATURAL
+
+
+def test_naturalness_needs_statistics():
+    net = dp.models.load("squeezenet")
+    with pytest.raises(InvalidInput, match=r"(?s)naturalness=200 for squeezenet.*recipes\.DEFAULT"):
+        dp.visualize(net, net.logit(0), recipe=recipes.NATURAL, size=48, steps=1)
