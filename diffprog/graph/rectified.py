@@ -15,7 +15,7 @@ import jax.numpy as jnp
 
 from diffprog.graph.backward import Forward, Override, with_tangent
 from diffprog.graph.recognize import Operation
-from diffprog.rules.cotangent import with_cotangent
+from diffprog.rules.core.cotangent import with_cotangent
 
 _CEILINGS = {"relu": None, "relu6": 6.0}
 _Tangent = Callable[[Any, Any, "float | None"], Any]
