@@ -19,7 +19,7 @@ import matplotlib
 import numpy as np
 
 import diffprog as dp
-from diffprog.graph.layouts import convert
+from diffprog.graph.sweeps.layouts import convert
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt

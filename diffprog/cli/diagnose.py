@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from diffprog.cli import user_code
-from diffprog.graph.diagnose import diagnose
-from diffprog.graph.findings import Diagnosis
+from diffprog.graph.diagnosis.diagnose import diagnose
+from diffprog.graph.diagnosis.findings import Diagnosis
 
 
 def diagnosis(text: str, args_name: str | None, argnums: list[int], products: int) -> Diagnosis:

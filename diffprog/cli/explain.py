@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from diffprog.cli import lecture, user_code
 from diffprog.cli.checks import whole
-from diffprog.graph.backprop import backprop
+from diffprog.graph.sweeps.backprop import backprop
 
 MOST_DIGITS = 17  # all that a float64 has
 

@@ -16,7 +16,7 @@ from diffprog.cli import user_code
 from diffprog.errors import InvalidInput
 from diffprog.files import check_path
 from diffprog.graph import Graph, backprop, trace
-from diffprog.graph.export import ENDINGS, save
+from diffprog.graph.pages.export import ENDINGS, save
 
 
 class _Program(NamedTuple):

@@ -12,8 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from diffprog.graph.backprop import Backprop, backprop
-from diffprog.graph.layouts import convert
+from diffprog.graph.sweeps.backprop import Backprop, backprop
+from diffprog.graph.sweeps.layouts import convert
 
 W0, W1 = ((1.0, -3.0), (0.2, 1.0)), ((1.0, -1.0),)
 X0, Y, ETA = ((1.0,), (0.1,)), 0.5, -0.2

@@ -1,15 +1,15 @@
 """How nodes make a program: trace any JAX function, name and read its activations, redirect its gradients."""
 
-from diffprog.graph import overrides as overrides
-from diffprog.graph.backprop import backprop as backprop
 from diffprog.graph.cut import Cut as Cut
 from diffprog.graph.cut import cut as cut
-from diffprog.graph.diagnose import diagnose as diagnose
-from diffprog.graph.findings import Diagnosis as Diagnosis
-from diffprog.graph.findings import Finding as Finding
-from diffprog.graph.override import override as override
+from diffprog.graph.diagnosis.diagnose import diagnose as diagnose
+from diffprog.graph.diagnosis.findings import Diagnosis as Diagnosis
+from diffprog.graph.diagnosis.findings import Finding as Finding
+from diffprog.graph.overriding import overrides as overrides
+from diffprog.graph.overriding.override import override as override
+from diffprog.graph.overriding.redirect import redirect_relus as redirect_relus
 from diffprog.graph.program import Graph as Graph
 from diffprog.graph.program import Layer as Layer
-from diffprog.graph.redirect import redirect_relus as redirect_relus
+from diffprog.graph.sweeps.backprop import backprop as backprop
 from diffprog.graph.tap import tap as tap
 from diffprog.graph.trace import trace as trace

@@ -21,8 +21,8 @@ from typing import Any, NamedTuple
 import jax
 
 from diffprog.errors import InvalidInput
-from diffprog.graph.export import save
-from diffprog.graph.page import notebook_view
+from diffprog.graph.pages.export import save
+from diffprog.graph.pages.page import notebook_view
 
 
 class Value(NamedTuple):

@@ -12,7 +12,7 @@ import pytest
 from diffprog import rules
 from diffprog.errors import InvalidInput
 from diffprog.graph import backprop, trace
-from diffprog.graph.sweep import plan_sweep, sweep
+from diffprog.graph.sweeps.sweep import plan_sweep, sweep
 from tests.graph.programs import LINEN, LINEN_PARAMS, NNX, PROGRAMS, Program, X
 
 pytestmark = pytest.mark.usefixtures("x64")

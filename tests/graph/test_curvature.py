@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diffprog import rules
-from diffprog.graph.curvature import Spectrum, hessian_product, lanczos
-from diffprog.graph.line import sample_line
+from diffprog.graph.diagnosis.curvature import Spectrum, hessian_product, lanczos
+from diffprog.graph.diagnosis.line import sample_line
 
 
 def symmetric(eigenvalues, seed=0):

@@ -10,8 +10,8 @@ import pytest
 
 from diffprog.errors import InvalidInput, Unreachable
 from diffprog.graph import backprop, trace
-from diffprog.graph.export import save, to_dot, to_svg
-from diffprog.graph.page_record import describe
+from diffprog.graph.pages.export import save, to_dot, to_svg
+from diffprog.graph.pages.record import describe
 from tests.graph.programs import PROGRAMS
 from tests.graph.test_page_in_browser import DEEP, V, W, X, branch_and_merge, deep, network
 

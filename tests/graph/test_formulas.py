@@ -6,8 +6,8 @@ import pytest
 
 from diffprog import rules
 from diffprog.graph import trace
-from diffprog.graph.formulas import formulas
-from diffprog.graph.typed import typed
+from diffprog.graph.sweeps.formulas import formulas
+from diffprog.graph.sweeps.typed import typed
 from diffprog.rules import book
 from tests.graph.programs import X, doubled_backward, tripled_tangent
 

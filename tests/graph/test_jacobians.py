@@ -7,7 +7,7 @@ import pytest
 
 from diffprog.errors import InvalidInput
 from diffprog.graph import backprop
-from diffprog.graph.layouts import convert
+from diffprog.graph.sweeps.layouts import convert
 
 pytestmark = pytest.mark.usefixtures("x64")
 

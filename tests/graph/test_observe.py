@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from diffprog.graph import trace
-from diffprog.graph.observe import observe
-from diffprog.graph.reach import ancestors, descendants, reach
+from diffprog.graph.diagnosis.observe import observe
+from diffprog.graph.diagnosis.reach import ancestors, descendants, reach
 from tests.graph.programs import PROGRAMS, Program
 
 

@@ -13,9 +13,9 @@ from hypothesis.extra import numpy as arrays
 
 from diffprog.errors import InvalidInput, Unreachable
 from diffprog.graph import backprop, trace
-from diffprog.graph.page import page, write_page
-from diffprog.graph.page_record import describe, number, scope_path
-from diffprog.graph.page_steps import describe_steps, mathml, summarize
+from diffprog.graph.pages.page import page, write_page
+from diffprog.graph.pages.record import describe, number, scope_path
+from diffprog.graph.pages.steps import describe_steps, mathml, summarize
 from diffprog.rules.book import BOOK
 from tests.graph.programs import PROGRAMS
 from tests.graph.test_page_in_browser import DEEP, V, W, X, branch_and_merge, deep, network
@@ -154,7 +154,7 @@ def test_the_page_of_a_real_network_is_small(tmp_path):
 
 
 def test_a_long_sweep_prints_less(monkeypatch):
-    monkeypatch.setattr("diffprog.graph.page_steps.MANY_STEPS", 5)
+    monkeypatch.setattr("diffprog.graph.pages.steps.MANY_STEPS", 5)
     steps = backprop(deep, DEEP, X[:, :4])
     assert (
         max(len(a["rows"]) * len(a["rows"][0]) for a in describe_steps(steps.steps)["arrays"] if "rows" in a)

@@ -8,7 +8,7 @@ import pytest
 
 from diffprog import models
 from diffprog.graph import backprop, trace
-from diffprog.graph.page import notebook_view, write_page
+from diffprog.graph.pages.page import notebook_view, write_page
 from tests.graph.browser import Visit, chromium
 from tests.graph.programs import PROGRAMS
 

@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 import jax
 
 from diffprog.errors import InvalidInput
-from diffprog.graph.jacobians import local_jacobian
-from diffprog.graph.layouts import Layout, check_layout, convert
 from diffprog.graph.program import Node, Source
-from diffprog.graph.summary import aligned, in_words
-from diffprog.graph.typed import typed
+from diffprog.graph.sweeps.jacobians import local_jacobian
+from diffprog.graph.sweeps.layouts import Layout, check_layout, convert
+from diffprog.graph.sweeps.summary import aligned, in_words
+from diffprog.graph.sweeps.typed import typed
 
 Row = tuple[str, str, str, str]  # which step, what, of which value, the array in words
 

@@ -21,12 +21,12 @@ import jax.numpy as jnp
 from jax import lax
 
 from diffprog.errors import InvalidInput
-from diffprog.graph.backward import Forward, Override, with_tangent
-from diffprog.graph.fast import fast as fast
-from diffprog.graph.recognize import Operation
-from diffprog.graph.rectified import deconvnet as deconvnet
-from diffprog.graph.rectified import guided as guided
-from diffprog.graph.rectified import redirected as redirected
+from diffprog.graph.overriding.backward import Forward, Override, with_tangent
+from diffprog.graph.overriding.fast import fast as fast
+from diffprog.graph.overriding.recognize import Operation
+from diffprog.graph.overriding.rectified import deconvnet as deconvnet
+from diffprog.graph.overriding.rectified import guided as guided
+from diffprog.graph.overriding.rectified import redirected as redirected
 from diffprog.rules import clip_gradient, reverse_gradient
 
 STEPS = ("round", "floor", "ceil", "sign", "step", "one_hot_argmax")

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
 from diffprog.errors import InvalidInput
-from diffprog.graph.collapse import Box, View
+from diffprog.graph.pages.collapse import Box, View
 
 _LETTER, _SMALL_LETTER = 7.8, 6.6  # widths that no common font exceeds on average, at 13 and 11 pixels
 _PADDING, _HEIGHT, _PILL, _GAP, _RANK, _MARGIN = 12.0, 46.0, 26.0, 26.0, 88.0, 20.0

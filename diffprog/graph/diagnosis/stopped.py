@@ -10,11 +10,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from diffprog.graph.findings import Finding, listed
+from diffprog.graph.diagnosis.findings import Finding, listed
+from diffprog.graph.diagnosis.reach import Reach, ancestors
+from diffprog.graph.diagnosis.view import View
 from diffprog.graph.names import is_floating
 from diffprog.graph.program import Graph, Node
-from diffprog.graph.reach import Reach, ancestors
-from diffprog.graph.view import View
 
 _STEPS = "is a step: its derivative is 0 wherever it exists"
 _THROUGH = "a straight-through estimator, x + stop_gradient({name}(x) - x), or a smooth surrogate"

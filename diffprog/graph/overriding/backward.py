@@ -20,7 +20,7 @@ import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
 
 from diffprog.errors import InvalidInput
-from diffprog.graph.recognize import Operation
+from diffprog.graph.overriding.recognize import Operation
 
 Forward = Callable[..., Sequence[Any]]
 Settings = tuple[tuple[str, Any], ...]

@@ -49,7 +49,7 @@ def observe(graph: Graph, args: tuple[Any, ...], active: frozenset[int]) -> Obse
 
     Example:
         >>> from diffprog.graph import trace
-        >>> from diffprog.graph.reach import reach
+        >>> from diffprog.graph.diagnosis.reach import reach
         >>> graph = trace(lambda x: jnp.sin(x) * x, 0.5)
         >>> seen = observe(graph, (0.5,), reach(graph).active)
         >>> [round(float(g), 4) for g in seen.sent.values()]  # sin's, and the two of the product

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from diffprog.errors import InvalidInput
 from diffprog.files import check_path, write_whole
-from diffprog.graph.collapse import Box, collapse
-from diffprog.graph.page import page
-from diffprog.graph.page_record import describe, scope_path
-from diffprog.graph.vector import draw
+from diffprog.graph.pages.collapse import Box, collapse
+from diffprog.graph.pages.page import page
+from diffprog.graph.pages.record import describe, scope_path
+from diffprog.graph.pages.vector import draw
 
 if TYPE_CHECKING:  # those modules use this one
     from diffprog.graph.program import Graph
-    from diffprog.graph.step import Step
+    from diffprog.graph.sweeps.step import Step
 
 ENDINGS = (".html", ".svg", ".dot")
 MOST_BOXES = 40  # of a picture whose depth is not given

@@ -13,8 +13,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from diffprog.graph.backward import Forward, Override, with_tangent
-from diffprog.graph.recognize import Operation
+from diffprog.graph.overriding.backward import Forward, Override, with_tangent
+from diffprog.graph.overriding.recognize import Operation
 from diffprog.rules.core.cotangent import with_cotangent
 
 _CEILINGS = {"relu": None, "relu6": 6.0}

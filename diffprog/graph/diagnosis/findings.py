@@ -12,7 +12,7 @@ import math
 import textwrap
 from typing import Literal, NamedTuple
 
-from diffprog.graph.curvature import Spectrum
+from diffprog.graph.diagnosis.curvature import Spectrum
 from diffprog.graph.program import Source
 
 Severity = Literal["error", "warning", "note"]

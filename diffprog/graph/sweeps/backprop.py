@@ -17,16 +17,16 @@ from typing import Any
 import jax
 
 from diffprog.errors import InvalidInput
-from diffprog.graph.backprop_record import Backprop as Backprop
-from diffprog.graph.formulas import formulas
 from diffprog.graph.names import is_floating
-from diffprog.graph.parameters import label_parameters
 from diffprog.graph.program import Graph
-from diffprog.graph.step import Contribution as Contribution
-from diffprog.graph.step import Flow as Flow
-from diffprog.graph.step import Step as Step
-from diffprog.graph.step import Variable as Variable
-from diffprog.graph.sweep import Plan, Sweep, plan_sweep, sweep
+from diffprog.graph.sweeps.formulas import formulas
+from diffprog.graph.sweeps.parameters import label_parameters
+from diffprog.graph.sweeps.record import Backprop as Backprop
+from diffprog.graph.sweeps.step import Contribution as Contribution
+from diffprog.graph.sweeps.step import Flow as Flow
+from diffprog.graph.sweeps.step import Step as Step
+from diffprog.graph.sweeps.step import Variable as Variable
+from diffprog.graph.sweeps.sweep import Plan, Sweep, plan_sweep, sweep
 from diffprog.graph.trace import trace
 
 

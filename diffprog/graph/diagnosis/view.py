@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from diffprog.graph.diagnosis.observe import Observed
+from diffprog.graph.diagnosis.reach import Reach
 from diffprog.graph.names import is_floating
-from diffprog.graph.observe import Observed
 from diffprog.graph.program import Graph, Node
-from diffprog.graph.reach import Reach
 
 COPIES = (
     "broadcast_in_dim",

@@ -17,20 +17,20 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from diffprog.errors import InvalidInput
-from diffprog.graph.curvature import Spectrum, hessian_product, lanczos
-from diffprog.graph.depth import depth
-from diffprog.graph.findings import Diagnosis, Finding, sort
-from diffprog.graph.idle import idle
-from diffprog.graph.kinks import kinks
-from diffprog.graph.landscape import landscape
-from diffprog.graph.line import sample_line
-from diffprog.graph.nonfinite import nonfinite
-from diffprog.graph.observe import Observed, observe
+from diffprog.graph.diagnosis.curvature import Spectrum, hessian_product, lanczos
+from diffprog.graph.diagnosis.depth import depth
+from diffprog.graph.diagnosis.findings import Diagnosis, Finding, sort
+from diffprog.graph.diagnosis.idle import idle
+from diffprog.graph.diagnosis.kinks import kinks
+from diffprog.graph.diagnosis.landscape import landscape
+from diffprog.graph.diagnosis.line import sample_line
+from diffprog.graph.diagnosis.nonfinite import nonfinite
+from diffprog.graph.diagnosis.observe import Observed, observe
+from diffprog.graph.diagnosis.reach import reach
+from diffprog.graph.diagnosis.stopped import numerical, structural
+from diffprog.graph.diagnosis.view import View, norm
 from diffprog.graph.program import Graph
-from diffprog.graph.reach import reach
-from diffprog.graph.stopped import numerical, structural
 from diffprog.graph.trace import trace
-from diffprog.graph.view import View, norm
 
 
 def diagnose(

@@ -14,10 +14,10 @@ import jax
 import numpy as np
 from latex2mathml.converter import convert
 
-from diffprog.graph.page_record import number, short
+from diffprog.graph.pages.record import number, short
 
 if TYPE_CHECKING:  # which uses the page, which uses this module
-    from diffprog.graph.step import Step
+    from diffprog.graph.sweeps.step import Step
 
 MANY_STEPS = 1000
 SMALL, SMALLER = 36, 4  # elements of an array that is printed: in a short sweep, in one of many steps

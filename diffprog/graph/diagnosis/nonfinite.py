@@ -12,10 +12,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from diffprog.graph.findings import Finding, listed
+from diffprog.graph.diagnosis.findings import Finding, listed
+from diffprog.graph.diagnosis.reach import ancestors
+from diffprog.graph.diagnosis.view import COPIES, View, floating
 from diffprog.graph.program import Node
-from diffprog.graph.reach import ancestors
-from diffprog.graph.view import COPIES, View, floating
 
 MOST = 3  # culprits named; what they spoil shows no more
 HUGE = 1e18  # cotangents beyond this overflow in a product, not by a slope

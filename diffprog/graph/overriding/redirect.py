@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from diffprog.graph.override import override
-from diffprog.graph.overrides import redirected
+from diffprog.graph.overriding.override import override
+from diffprog.graph.overriding.overrides import redirected
 from diffprog.graph.program import Graph
 
 

@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING
 import jinja2
 
 from diffprog.files import check_path, write_whole
-from diffprog.graph.page_record import describe
-from diffprog.graph.page_steps import describe_steps
+from diffprog.graph.pages.record import describe
+from diffprog.graph.pages.steps import describe_steps
 
 if TYPE_CHECKING:  # those modules use this one
     from diffprog.graph.program import Graph
-    from diffprog.graph.step import Step
+    from diffprog.graph.sweeps.step import Step
 
 _SCRIPTS = ("model", "layout", "draw", "sweep", "panel", "search", "view", "keys", "main", "start")
 _NOTEBOOK_HEIGHT = 560
@@ -84,7 +84,7 @@ def notebook_view(graph: Graph, steps: Sequence[Step] | None = None) -> str:
 
 @functools.cache
 def _asset(name: str) -> str:
-    return (files("diffprog.graph") / "data" / name).read_text(encoding="utf-8")
+    return (files("diffprog.graph.pages") / "data" / name).read_text(encoding="utf-8")
 
 
 @functools.cache

@@ -15,8 +15,8 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from diffprog import rules
-from diffprog.graph.backward import Forward, Override, with_derivative_of
-from diffprog.graph.recognize import Operation
+from diffprog.graph.overriding.backward import Forward, Override, with_derivative_of
+from diffprog.graph.overriding.recognize import Operation
 
 Axes = tuple[int, ...]
 Found = tuple[Callable[..., Array], dict[str, Any]]  # a rule and its settings

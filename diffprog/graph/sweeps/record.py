@@ -12,12 +12,12 @@ import jax
 import jax.numpy as jnp
 
 from diffprog.errors import InvalidInput
-from diffprog.graph.jacobians import check_size, local_jacobian
-from diffprog.graph.layouts import Layout, check_layout, convert
-from diffprog.graph.page import notebook_view, write_page
+from diffprog.graph.pages.page import notebook_view, write_page
 from diffprog.graph.program import Graph
-from diffprog.graph.step import Step, Variable
-from diffprog.graph.summary import aligned, in_words
+from diffprog.graph.sweeps.jacobians import check_size, local_jacobian
+from diffprog.graph.sweeps.layouts import Layout, check_layout, convert
+from diffprog.graph.sweeps.step import Step, Variable
+from diffprog.graph.sweeps.summary import aligned, in_words
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -1,0 +1,1 @@
+"""What is wrong with a cost, in sentences: one file finds one thing."""

@@ -1,0 +1,1 @@
+"""Other backward rules for operations inside any function."""
