@@ -4,7 +4,7 @@ For J(w) = |r(w)|^2 / 2 the Hessian is J^T J + sum r_i H_i; the first part needs
 indefinite, and is nearly all of it where residuals are small. `half_squares(residuals)` is an ordinary cost for every
 other method and lets these two see the residuals.
 
-Source: Levenberg 1944; Marquardt 1963; Nocedal and Wright, chapter 10.
+Source: Levenberg 1944; Marquardt 1963; Moré 1978 (the scale); Nocedal and Wright, chapter 10.
 """
 
 from __future__ import annotations
@@ -63,8 +63,9 @@ class LeastSquares:
             )
 
     def init(self, value: PyTree) -> PyTree:
-        """The damping."""
-        return jnp.asarray(self.damping, ravel_pytree(value)[0].dtype)
+        """(the damping, the largest squared columns of J so far [n])."""
+        w, _ = ravel_pytree(value)
+        return jnp.asarray(self.damping, w.dtype), jnp.zeros_like(w)
 
     def step(self, oracle: Oracle, value: PyTree, state: PyTree) -> tuple[PyTree, PyTree, Seen]:
         """The residuals, their Jacobian, and the values that the search takes."""
@@ -91,9 +92,12 @@ class LeastSquares:
         return whole(w + p), state, Seen(loss, None, whole(g), counts)
 
     def _marquardt(
-        self, cost_at: Callable[[Array], Array], loss: Array, J: Array, r: Array, g: Array, damping: Array
-    ) -> tuple[Array, Array, Array]:
-        scale = jnp.sum(J**2, 0)  # Marquardt's: the step does not depend on the variables' units
+        self, cost_at: Callable[[Array], Array], loss: Array, J: Array, r: Array, g: Array, state: PyTree
+    ) -> tuple[Array, PyTree, Array]:
+        damping, scale = state
+        # Marquardt's scale makes the step independent of the variables' units. Moré's, the largest so far, also
+        # keeps a variable whose effect has faded (a saturated unit) from running away.
+        scale = jnp.maximum(scale, jnp.sum(J**2, 0))
         p = solve(J, r, damping * jnp.where(scale > 0, scale, 1))
         Jp = J @ p
         promised = g @ p + Jp @ Jp / 2
@@ -101,7 +105,8 @@ class LeastSquares:
         change = cost_at(p) - loss
         ratio = jnp.where(jnp.isfinite(change), (change - rounding) / (promised - rounding), -1.0)
         damping = damping * jnp.where(ratio > 0.75, 1 / 3, jnp.where(ratio < 0.25, 4.0, 1.0))
-        return jnp.where(ratio > ENOUGH, p, 0.0), jnp.clip(damping, LEAST_DAMPING, MOST_DAMPING), jnp.int32(1)
+        state = jnp.clip(damping, LEAST_DAMPING, MOST_DAMPING), scale
+        return jnp.where(ratio > ENOUGH, p, 0.0), state, jnp.int32(1)
 
 
 def gauss_newton() -> LeastSquares:
@@ -113,7 +118,7 @@ def gauss_newton() -> LeastSquares:
 
 
 def levenberg_marquardt(damping: float = 1e-3) -> LeastSquares:
-    """(J^T J + mu D) p = -J^T r with D the diagonal of J^T J, and mu following how well the model did.
+    """(J^T J + mu D) p = -J^T r with D the largest diagonal of J^T J so far, and mu following how well the model did.
 
     Args:
       damping: the first mu.
