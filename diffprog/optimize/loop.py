@@ -1,27 +1,40 @@
 """The loop: move any pytree downhill on any scalar cost, and never lose what was reached.
 
-One step is compiled once; everything it needs is an argument, so nothing large is baked into the program.
-A cost or gradient that is not finite stops the run with the last good value kept; Ctrl-C returns what there
-is. `stages` lets the cost change along the way (a different backward rule in the first steps, say).
-First-order methods come from optax. Black-box and second-order methods are not here yet.
+One call for all three levels of knowledge: a method asks the cost for values, for gradients, or for second
+derivatives, and the result says how often. One step is compiled once; everything it needs is an argument, so nothing
+large is baked into the program. A cost or gradient that is not finite, or a cost that rises without end, stops the
+run with the last good value kept; Ctrl-C returns what there is. `Stage`s let the cost change along the way (a
+different backward rule in the first steps, say).
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jax import Array
 
 from diffprog.errors import InvalidInput
+from diffprog.optimize import checkpoint as checkpoints
+from diffprog.optimize.checkpoint import Checkpoint
+from diffprog.optimize.method import Counts, PyTree, as_method
+from diffprog.optimize.problem import Compiled, check_cost, members_of, prepared, started
 from diffprog.optimize.progress import Progress, silent
+from diffprog.optimize.result import Population, Result, explained
+from diffprog.optimize.step import Cost, Report, State, initial
+from diffprog.optimize.stopping import Reason, Stop
+from diffprog.optimize.variable import Constraint, check_start, variable
 
-PyTree = Any
-Cost = Callable[..., Any]
+Callback = Callable[[int, PyTree, Report], bool | None]
+
+LOOK_SECONDS = (
+    0.002  # waiting for the device costs some 50 microseconds: not after every step of a small problem
+)
 
 
 class Stage(NamedTuple):
@@ -31,190 +44,290 @@ class Stage(NamedTuple):
     steps: int
 
 
-class State(NamedTuple):
-    """Everything a step needs and changes."""
-
-    value: PyTree
-    method: PyTree
-    key: Array
-    step: Array
-
-
-class Report(NamedTuple):
-    """What one step saw: the cost before it moved, the cost's record, and whether all was finite."""
-
-    cost: Array
-    record: PyTree
-    finite: Array
-
-
-class Result(NamedTuple):
-    """Where a run ended.
-
-    Attributes:
-      value: the pytree reached, of the structure it started with.
-      history: the cost before every step, [steps].
-      records: what the cost reported before every step, stacked along a leading axis of length steps.
-      steps: how many steps moved the value.
-      stopped: 'finished', 'interrupted' or 'not finite'.
-    """
-
-    value: PyTree
-    history: np.ndarray
-    records: PyTree
-    steps: int
-    stopped: str
+class _Halt(Exception):
+    """A callback asked to stop."""
 
 
 def optimize(
     cost: Cost | Sequence[Stage],
     start: PyTree,
-    method: optax.GradientTransformation,
+    method: Any,
     *,
     steps: int | None = None,
     key: Array | None = None,
     args: tuple[Any, ...] = (),
+    stop: Stop | None = None,
+    mask: PyTree = None,
+    constraint: Constraint | None = None,
+    population: bool = False,
+    seed: int = 0,
     progress: Progress = silent,
+    callback: Callback | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Result:
     """Minimize a scalar cost over a pytree of floating arrays.
 
     Args:
       cost: `cost(value, key, *args)`, or `cost(value, *args)` when no key is given, to a scalar or to
         (scalar, record). Or a list of `Stage`s, taken one after the other: give the same stages to
-        several runs, and they are compiled once.
+        several runs, and they are compiled once. Stages take no stop, mask, constraint or population.
       start: any pytree of floating arrays.
-      method: an optax gradient transformation.
-      steps: how many steps to take; left out when stages say it.
-      key: a PRNG key, folded with the step's number for every step; an array of keys is folded key by key.
+      method: an optax gradient transformation, or a `Method`: `momentum(0.1)`, `newton()`, `nelder_mead()`.
+      steps: how many steps to take at most; left out when stages say it.
+      key: a PRNG key for the cost, folded with the step's number for every step; an array of keys is folded key by
+        key.
       args: further arguments of the cost, passed on as they are (parameters, data).
+      stop: rules that end the run early.
+      mask: which leaves move: truth values in a prefix of the start's structure.
+      constraint: where leaves must stay: `projected(Box(0, 1))`, `reparameterized(Sphere())`.
+      population: whether the leaves of `start` that move carry a leading axis of independent starts. All run in one
+        compiled step, each with its own key; the best is returned, and all are in `Result.population`.
+      seed: for the own draws of a method that samples, where the cost takes no key.
       progress: told of every step; see `diffprog.optimize.progress`.
+      callback: called as `callback(steps taken, value, report)` after every step; True ends the run. It waits for
+        the device, which costs small problems some speed. With a mask or a constraint, the value is what moves.
+      checkpoint: where to keep the run; if the file is there, the run goes on from it.
 
     Returns:
-      A `Result`. A cost that is not finite, and Ctrl-C, end the run early and say so in `stopped`.
+      A `Result`. A cost that is not finite, one that rises without end, and Ctrl-C end the run early and say so in
+      `stopped` and `why`.
 
     Raises:
-      InvalidInput: no steps, a cost that is not a scalar, a start that cannot be differentiated.
+      InvalidInput: no steps, a cost that is not a scalar or not finite at the start, a start that is empty or
+        cannot be differentiated, a mask or constraint that does not fit it.
+      BadFile: a checkpoint of another problem, or a damaged one.
 
     Example:
       >>> import jax.numpy as jnp, optax
       >>> run = optimize(lambda w: (w - 3.0) ** 2, jnp.array(0.0), optax.sgd(0.25), steps=2)
-      >>> float(run.value), run.history.tolist(), run.stopped
-      (2.25, [9.0, 2.25], 'finished')
+      >>> float(run.value), run.history.tolist(), run.stopped, run.counts.gradients
+      (2.25, [9.0, 2.25], 'finished', 2)
     """
-    stages = _stages(cost, steps, method, key is not None)
-    _check_start(start)
-    state = initial(start, method, key)
-    reports: list[Report] = []
-    stopped = "finished"
+    if not callable(cost):
+        if stop or mask is not None or constraint or population:
+            raise InvalidInput(
+                "stages together with a rule of stopping, a mask, a constraint or a population",
+                "stages as `compiled` makes them, which know none of these",
+                "a cost in place of stages",
+            )
+        check_start(start)
+        state = initial(start, method, key)
+        return _outcome(_run(list(cost), state, args, progress, callback, checkpoint))
+    stages_steps = _count(steps)
+    chosen = as_method(method)
+    what = variable(start, mask, constraint)
+    check_start(start, what.moves)
+    moving, fixed = what.split(start)
+    members = members_of(moving) if population else None
+    made = prepared(cost, chosen, key is not None, stop or Stop(), what, population)
+    given = jax.random.key(seed) if key is None else key
+    state = started(moving, chosen, given, members)
+    _check(made, chosen, state, key is not None, fixed, args, population)
+    run = _run([Stage(made.step, stages_steps)], state, (fixed, *args), progress, callback, checkpoint)
+    result = _gathered(run, made, (fixed, *args)) if population else _outcome(run)
+    return result._replace(value=_whole(what, result.value, fixed))._replace(
+        population=result.population
+        and result.population._replace(values=_whole_all(what, result.population.values, fixed))
+    )
+
+
+def _whole(what: Any, moving: PyTree, fixed: PyTree) -> PyTree:
+    return what.whole(moving, fixed)
+
+
+def _whole_all(what: Any, moving: PyTree, fixed: PyTree) -> PyTree:
+    """The members' values; leaves that stay are the same for all and keep no leading axis."""
+    shared = jax.vmap(lambda one: what.whole(one, fixed))(moving)
+    return what.structure.unflatten(
+        [
+            leaf if own else kept
+            for leaf, kept, own in zip(
+                what.structure.flatten_up_to(shared),
+                what.structure.flatten_up_to(fixed),
+                what.moves,
+                strict=True,
+            )
+        ]
+    )
+
+
+class _Run(NamedTuple):
+    """A run as it ended: the last state, what every step saw, and whether someone ended it."""
+
+    state: State
+    rows: list[Any]
+    last: Report | None
+    ended: str
+
+
+def _run(
+    stages: Sequence[Stage],
+    state: State,
+    args: tuple[Any, ...],
+    progress: Progress,
+    callback: Callback | None,
+    checkpoint: Checkpoint | None,
+) -> _Run:
+    keeper = _Keeper(checkpoint, stages, state, args)
+    state, reports, ended = keeper.state, list[Report](), "finished"
+    done = len(keeper.rows)
+    looked = time.monotonic()
     try:
         with progress(sum(stage.steps for stage in stages)) as told:
-            for reached, report in _walk(stages, state, args):
+            for reached, report in _walk(stages, state, args, done):
                 state = reached
                 reports.append(report)
                 # One step is always in flight: the report looked at is the one before it.
-                looked_at = reports[max(0, len(reports) - 2)]
-                if not bool(looked_at.finite):
-                    break
-                told(len(reports), looked_at)
+                looked_at = reports[-1 if callback or len(reports) == 1 else -2]
+                if callback or time.monotonic() - looked > LOOK_SECONDS:
+                    if np.all(np.asarray(looked_at.reason)):
+                        break
+                    looked = time.monotonic()
+                told(done + len(reports), looked_at)
+                if callback and callback(done + len(reports), state.value, report):
+                    raise _Halt
+                keeper.now_and_then(state, reports)
     except KeyboardInterrupt:
-        stopped = "interrupted"
-    if reports and not bool(reports[-1].finite):
-        stopped = "not finite"
-    good = reports[: int(state.step)]
-    history = np.array([np.asarray(report.cost) for report in good])
-    records = jax.tree.map(lambda *rows: np.stack(rows), *(r.record for r in good)) if good else None
-    return Result(state.value, history, records, len(good), stopped)
+        ended = "interrupted"
+    except _Halt:
+        ended = "callback"
+    keeper.finish(state, reports)
+    return _Run(state, keeper.rows + _fetched(reports), reports[-1] if reports else None, ended)
 
 
-def initial(start: PyTree, method: optax.GradientTransformation, key: Array | None = None) -> State:
-    """The state a run starts from."""
-    value = jax.tree.map(jnp.asarray, start)
-    key = jax.random.key(0) if key is None else key
-    return State(value, method.init(value), key, jnp.zeros((), jnp.int32))
+class _Keeper:
+    """Writes checkpoints, and begins from one; without a checkpoint it does nothing."""
+
+    def __init__(
+        self, checkpoint: Checkpoint | None, stages: Sequence[Stage], state: State, args: tuple[Any, ...]
+    ):
+        self.state, self.rows, self.checkpoint = state, list[Any](), checkpoint
+        self.fetched: list[Any] = []
+        if checkpoint is None:
+            return
+        self.path = Path(checkpoint.path)
+        self.mark = checkpoints.fingerprint([stage.step for stage in stages], state, args)
+        if self.path.exists():
+            _, report = jax.eval_shape(stages[0].step, state, *args)
+            self.state, rows = checkpoints.read(self.path, self.mark, state, report[:2])
+            going = jnp.zeros_like(
+                self.state.reason
+            )  # a run stopped by rule stops again; one out of steps goes on
+            self.state = self.state._replace(reason=going)
+            self.rows = [Report(cost, record, going) for cost, record in rows]
+
+    def now_and_then(self, state: State, reports: list[Report]) -> None:
+        """Write after every so many steps."""
+        if self.checkpoint is not None and len(reports) % self.checkpoint.every == 0:
+            self._write(state, reports)
+
+    def finish(self, state: State, reports: list[Report]) -> None:
+        """Write what a run ended with."""
+        if self.checkpoint is not None:
+            self._write(state, reports)
+
+    def _write(self, state: State, reports: list[Report]) -> None:
+        self.fetched += _fetched(reports[len(self.fetched) :])
+        rows = (self.rows + self.fetched)[: int(np.max(np.asarray(state.step)))]
+        checkpoints.write(self.path, self.mark, state, [row[:2] for row in rows])
 
 
-def stepper(
-    cost: Cost, method: optax.GradientTransformation, keyed: bool = False
-) -> Callable[..., tuple[State, Report]]:
-    """One pure step `(state, *args) -> (state, report)`, to jit, scan or vmap as you like.
-
-    A step whose cost or gradient is not finite leaves the state as it was.
-    """
-    method = optax.with_extra_args_support(method)
-
-    def step(state: State, *args: Any) -> tuple[State, Report]:
-        keys = (_folded(state.key, state.step),) if keyed else ()
-
-        def scalar(value: PyTree) -> tuple[Array, PyTree]:
-            out = cost(value, *keys, *args)
-            loss, record = out if isinstance(out, tuple) else (out, None)
-            return _scalar(loss), record
-
-        (loss, record), gradient = jax.value_and_grad(scalar, has_aux=True)(state.value)
-        updates, moved = method.update(
-            gradient, state.method, state.value, value=loss, grad=gradient, value_fn=lambda v: scalar(v)[0]
-        )
-        finite = _all_finite((loss, gradient))
-        moved_on = (optax.apply_updates(state.value, updates), moved, state.step + 1)
-        stayed = (state.value, state.method, state.step)
-        value, kept, number = jax.tree.map(lambda new, old: jnp.where(finite, new, old), moved_on, stayed)
-        return State(value, kept, state.key, number), Report(loss, record, finite)
-
-    return step
-
-
-def compiled(
-    cost: Cost, method: optax.GradientTransformation, keyed: bool = False
-) -> Callable[..., tuple[State, Report]]:
-    """The step of `stepper`, jitted, for a `Stage`."""
-    return jax.jit(stepper(cost, method, keyed))
-
-
-def _walk(stages: Sequence[Stage], state: State, args: tuple[Any, ...]) -> Iterator[tuple[State, Report]]:
+def _walk(
+    stages: Sequence[Stage], state: State, args: tuple[Any, ...], done: int
+) -> Iterator[tuple[State, Report]]:
     for stage in stages:
-        for _ in range(stage.steps):
+        for _ in range(max(0, stage.steps - done)):
             state, report = stage.step(state, *args)
             yield state, report
+        done = max(0, done - stage.steps)
 
 
-def _scalar(loss: Any) -> Array:
-    if jnp.shape(loss) != ():
-        raise InvalidInput(
-            f"a cost of shape {jnp.shape(loss)}", "a scalar, or (scalar, record)", "jnp.sum or jnp.mean of it"
+def _fetched(reports: list[Any]) -> list[Any]:
+    """The reports on the host; array by array, which takes a fifth of the time of `jax.device_get`."""
+    return [r._replace(cost=np.asarray(r.cost), record=jax.tree.map(np.asarray, r.record)) for r in reports]
+
+
+def _outcome(run: _Run) -> Result:
+    """The result of one start."""
+    state, reason = run.state, Reason(int(run.state.reason))
+    steps = int(state.step)
+    good = run.rows[:steps]
+    history = np.array([row.cost for row in good])
+    records = jax.tree.map(lambda *rows: np.stack(rows), *(row.record for row in good)) if good else None
+    last = run.rows[min(steps, len(run.rows) - 1)].cost if run.rows else float("nan")
+    counts = Counts(*np.asarray(state.counts).tolist())
+    if reason == Reason.GOING_ON:
+        return Result(
+            state.value, history, records, steps, run.ended, float(last), counts, f"after {steps} steps."
         )
-    return jnp.asarray(loss)
+    if reason == Reason.NOT_FINITE and steps == 0 and state.best:
+        _refuse_start(run.rows[0])
+    why = explained(reason, steps, history, last)
+    if reason == Reason.DIVERGED:
+        return Result(
+            state.best.value, history, records, steps, reason.words, float(state.best.cost), counts, why
+        )
+    return Result(state.value, history, records, steps, reason.words, float(last), counts, why)
 
 
-def _folded(key: Array, step: Array) -> Array:
-    if key.ndim == 0:
-        return jax.random.fold_in(key, step)
-    return jax.vmap(_folded, (0, None))(key, step)
+def _gathered(run: _Run, made: Compiled, args: tuple[Any, ...]) -> Result:
+    """The result of a population: the member of the lowest cost where it ended."""
+    state = run.state
+    diverged = np.asarray(state.reason) == Reason.DIVERGED
+
+    def kept(now: Array, best: Array) -> Array:
+        return jnp.where(diverged.reshape(-1, *[1] * (now.ndim - 1)), best, now)
+
+    values = jax.tree.map(kept, state.value, state.best.value)
+    costs = np.asarray(made.value(values, state.key, *args))
+    best = int(np.argmin(np.where(np.isfinite(costs), costs, np.inf)))
+    reasons = [Reason(int(code)) for code in np.asarray(state.reason)]
+    words = tuple(run.ended if r == Reason.GOING_ON else r.words for r in reasons)
+    steps = int(np.max(np.asarray(state.step)))
+    good = run.rows[:steps]
+    history = np.array([row.cost for row in good]).reshape(steps, len(costs))
+    records = jax.tree.map(lambda *rows: np.stack(rows), *(row.record for row in good)) if good else None
+    counts = Counts(*np.asarray(state.counts).sum(0).tolist())
+    counts = counts._replace(values=counts.values + len(costs))
+    value = jax.tree.map(lambda leaf: leaf[best], values)
+    why = f"member {best} of {len(costs)} is best: {explained(reasons[best], steps, history[:, best], costs[best])}"
+    members = Population(values, costs, best, words)
+    return Result(value, history, records, steps, words[best], float(costs[best]), counts, why, members)
 
 
-def _all_finite(tree: PyTree) -> Array:
-    # A sum of squares is finite only if every term is, and is one pass that fuses; overflow of finite
-    # gradients above 1e19 counts as not finite too.
-    return jnp.isfinite(sum(jnp.sum(jnp.abs(leaf) ** 2) for leaf in jax.tree.leaves(tree)))
+def _check(
+    made: Compiled,
+    method: Any,
+    state: State,
+    keyed: bool,
+    fixed: PyTree,
+    args: tuple[Any, ...],
+    population: bool,
+) -> None:
+    """Look at the problem once, before its first step is compiled."""
+    if made.checked:
+        return
+    one = jax.tree.map(lambda leaf: leaf[0], state) if population else state
+    keys = (one.key,) if keyed else ()
+    check_cost(made.cost, one.value, keys, (fixed, *args))
+    check = getattr(method, "check", None)
+    if check is not None:
+        check(made.cost, one.value, (*keys, fixed, *args))
+    made.checked = True
 
 
-def _stages(
-    cost: Cost | Sequence[Stage], steps: int | None, method: optax.GradientTransformation, keyed: bool
-) -> list[Stage]:
-    if not callable(cost):
-        return list(cost)
+def _refuse_start(row: Any) -> None:
+    what = f"a cost of {float(row.cost)}" if not np.isfinite(row.cost) else "a gradient that is not finite"
+    raise InvalidInput(
+        f"{what} at the start",
+        "a start where the cost and its gradient are finite",
+        "another start; a root, logarithm or division at 0 is the usual reason",
+    )
+
+
+def _count(steps: int | None) -> int:
     if isinstance(steps, bool) or not isinstance(steps, int) or steps < 0:
         raise InvalidInput(
             f"steps={steps!r}", "a whole number of steps, 0 or more", "optimize(..., steps=500)"
         )
-    return [Stage(compiled(cost, method, keyed), steps)]
-
-
-def _check_start(start: PyTree) -> None:
-    for path, leaf in jax.tree_util.tree_leaves_with_path(start):
-        dtype = jnp.result_type(leaf)
-        if not jnp.issubdtype(dtype, jnp.floating):
-            raise InvalidInput(
-                f"start{jax.tree_util.keystr(path)} of type {dtype}",
-                "floating-point leaves, because only those have gradients",
-                "convert it with jnp.asarray(leaf, jnp.float32), or keep it out of `start` and in `args`",
-            )
+    return steps
