@@ -1,5 +1,6 @@
 """Differentiable programming for JAX: optimize any node or edge of a program against any scalar cost."""
 
+from diffprog import blocks as blocks
 from diffprog import graph as graph
 from diffprog import machine as machine
 from diffprog import models as models
