@@ -24,6 +24,7 @@ from diffprog.graph.objective import unit as unit
 from diffprog.machine import one_by_one as one_by_one
 from diffprog.machine import tune as tune
 from diffprog.optimize import optimize as optimize
+from diffprog.optimize import train as train
 from diffprog.vision import Drawing as Drawing
 from diffprog.vision import Recipe as Recipe
 from diffprog.vision import recipes as recipes
