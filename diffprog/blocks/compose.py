@@ -47,7 +47,8 @@ def chain(*blocks: Block, **named: Block) -> Block:
     parts = _parts("chain", blocks, named, after=True)
 
     def init(key: Array, shape: Shape) -> Params:
-        x, made = specification(shape), {}
+        x = specification(shape)
+        made: Params = {}
         for part, own_key in zip(parts, _keys(key, parts), strict=True):
             with located(part.name):
                 params = part.block.init(own_key, x)

@@ -76,15 +76,15 @@ def _linen(module: nn.Module, settings: dict[str, Any]) -> Block:
 
 def _nnx(make: Callable[[nnx.Rngs], nnx.Module], kind: str, settings: dict[str, Any]) -> Block:
     # What is no parameter does not depend on the key in modules that start training, and is kept from one of them.
-    graph, pattern, rest = nnx.split(make(nnx.Rngs(0)), nnx.Param, ...)
+    graph, pattern, rest = _split(make(nnx.Rngs(0)))
 
     def init(key: Array, shape: Shape) -> Params:
-        return nnx.to_pure_dict(nnx.split(make(nnx.Rngs(key)), nnx.Param, ...)[1])
+        return nnx.to_pure_dict(_split(make(nnx.Rngs(key)))[1])
 
     def apply(params: Params, x: Any) -> Any:
-        state = nnx.split(nnx.merge(graph, pattern, rest), nnx.Param, ...)[1]
+        state = _split(nnx.merge(graph, pattern, rest))[1]
         nnx.replace_by_pure_dict(state, params)
-        return nnx.merge(graph, state, rest)(x, **settings)  # type: ignore[operator]
+        return nnx.merge(graph, state, rest)(x, **settings)
 
     return Block(init, apply, kind)
 
@@ -128,6 +128,11 @@ class NnxBlock(nnx.Module):
     def __call__(self, x: Any) -> Any:
         is_param = lambda leaf: isinstance(leaf, nnx.Param)  # noqa: E731
         return self.block.apply(jax.tree.map(lambda leaf: leaf[...], self.params, is_leaf=is_param), x)
+
+
+def _split(module: nnx.Module) -> Any:
+    """Its graph, its parameters, and everything else."""
+    return nnx.split(module, nnx.Param, ...)
 
 
 def _zeros(shape: Shape) -> Any:

@@ -136,7 +136,7 @@ def embedding(rows: int, features: int, table_init: Initializer = ROWS) -> Block
 
     def init(key: Array, shape: Shape) -> Params:
         x = specification(shape)
-        if not jnp.issubdtype(getattr(x, "dtype", None), jnp.integer):
+        if not jnp.issubdtype(getattr(x, "dtype", float), jnp.integer):
             raise InvalidInput(
                 f"embedding got {x}",
                 "one array of whole numbers, each the number of a row",

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import jax
 
 from diffprog.blocks.block import Block, Params, Shape, specification
 
 
-class Row(NamedTuple):
+@dataclass(frozen=True)
+class Row:
     """One part without parts of its own.
 
     Attributes:
@@ -31,7 +33,8 @@ class Row(NamedTuple):
     frozen: bool
 
 
-class Table(NamedTuple):
+@dataclass(frozen=True)
+class Table:
     """The rows, in the order in which they run."""
 
     rows: tuple[Row, ...]
