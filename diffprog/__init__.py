@@ -1,5 +1,6 @@
 """Differentiable programming for JAX: optimize any node or edge of a program against any scalar cost."""
 
+from diffprog import blocks as blocks
 from diffprog import graph as graph
 from diffprog import machine as machine
 from diffprog import models as models
@@ -28,6 +29,7 @@ from diffprog.graph.objective import unit as unit
 from diffprog.machine import one_by_one as one_by_one
 from diffprog.machine import tune as tune
 from diffprog.optimize import optimize as optimize
+from diffprog.optimize import train as train
 from diffprog.vision import Drawing as Drawing
 from diffprog.vision import Recipe as Recipe
 from diffprog.vision import recipes as recipes
