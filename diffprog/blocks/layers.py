@@ -17,7 +17,7 @@ from jax.nn import initializers
 from diffprog import rules
 from diffprog.blocks.block import Block, Params, Shape, one_array, specification
 from diffprog.errors import InvalidInput
-from diffprog.rules.convolution_shape import channels_last
+from diffprog.rules.convolution.plain import channels_last
 
 Initializer = Callable[..., Array]  # (key, shape, dtype) -> array
 LECUN = initializers.lecun_normal()
