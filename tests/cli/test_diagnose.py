@@ -86,4 +86,4 @@ def test_bad_input_is_told_in_three_parts(
 
 
 def test_a_failure_names_the_line_and_debug_shows_the_traceback(run: Run, model: Path) -> None:
-    assert "line 17" in run("diagnose", "model.py:branches").stderr
+    assert "model.py:17 (branches)" in run("diagnose", "model.py:branches").stderr
