@@ -17,7 +17,7 @@ import jax.numpy as jnp
 
 from diffprog.errors import InvalidInput
 from diffprog.graph import Graph, trace
-from diffprog.graph.objective import Objective, channel, neuron
+from diffprog.graph.objectives import Objective, channel, neuron
 from diffprog.models import Network
 
 OF_A_LAYER = re.compile(r"(?P<layer>[^:]+):(?P<channel>\d{1,9})(@(?P<row>\d{1,9}),(?P<column>\d{1,9}))?")

@@ -18,7 +18,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from diffprog import weights
 from diffprog.errors import BadFile
-from diffprog.graph.naturalness import Statistics
+from diffprog.graph.objectives import Statistics
 from diffprog.models.catalogue import Card, card
 from diffprog.models.efficientnet import convert
 from diffprog.models.labels import imagenet_labels

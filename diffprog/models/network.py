@@ -10,8 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from diffprog.errors import InvalidInput
-from diffprog.graph.naturalness import Statistics
-from diffprog.graph.objective import Objective, logit
+from diffprog.graph.objectives import Objective, Statistics, logit
 from diffprog.models import labels as names_of_classes
 
 Params = Mapping[str, Any]

@@ -14,13 +14,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 from PIL import Image, PngImagePlugin
 
 from diffprog.errors import BadFile, InvalidInput, Unreachable
 from diffprog.files import check_path, write_whole
-from diffprog.graph.objective import Objective
-from diffprog.graph.objective_record import objective_from_dict, objective_to_dict
+from diffprog.graph.objectives import Objective, objective_from_dict, objective_to_dict
+from diffprog.graph.objectives.record import LARGEST_ARRAY
 from diffprog.vision.recipe import Recipe
 
 METADATA_KEY = "diffprog"
@@ -92,7 +93,7 @@ class Drawing:
         return {
             "model": self.model,
             "title": self.title,
-            "objectives": [objective_to_dict(objective) for objective in self.objectives],
+            "objectives": self._written_objectives(),
             "keys": [list(words) for words in self.keys],
             "recipe": self.recipe.to_dict(),
             "scores": [round(float(score), 4) for score in self.scores],
@@ -100,6 +101,12 @@ class Drawing:
             "stopped": self.stopped,
             "versions": {package: version(package) for package in PACKAGES},
         }
+
+    def _written_objectives(self) -> list[dict[str, Any]]:
+        """The objectives; arrays are left out where all together would be more than a file should carry."""
+        arrays = [leaf for leaf in jax.tree.leaves(self.objectives) if np.ndim(leaf)]
+        largest = LARGEST_ARRAY // max(1, len(arrays))
+        return [objective_to_dict(objective, largest) for objective in self.objectives]
 
     def _png(self) -> bytes:
         info = PngImagePlugin.PngInfo()

@@ -1,7 +1,8 @@
 """The compiled parts of drawing: one step of the optimization, and the verdict on what came out.
 
 Objectives and the network's parameters are arguments of the compiled parts, not baked into them, so that all units of
-one layer share them. Everything carries a leading axis of pictures, and pictures never meet.
+one layer share them. Everything carries a leading axis of pictures, and pictures never meet, except for a joint
+objective: then the group is one drawing, seen through the same transforms.
 """
 
 from __future__ import annotations
@@ -16,15 +17,15 @@ import numpy as np
 from jax import Array
 
 from diffprog.errors import InvalidInput
-from diffprog.graph import Graph, redirect_relus, trace
-from diffprog.graph.naturalness import naturalness
-from diffprog.graph.objective import OUTPUT, Activations, Constant, Objective, with_class_probability
+from diffprog.graph import Graph, redirect_relus
+from diffprog.graph.objectives import Constant, Objective, naturalness, with_class_probability
 from diffprog.optimize import Stage, State, compiled, initial, optimize
 from diffprog.optimize.progress import Progress
+from diffprog.vision import scoring, silence
+from diffprog.vision.memory import check_memory
 from diffprog.vision.recipe import Recipe
+from diffprog.vision.scoring import Model, check_objective, trace_model
 from diffprog.vision.transform import Compose, output_shape
-
-Model = Callable[[Array], Array]
 
 ROBUST_DRAWS = 16
 DEFAULT_SIZE = 224
@@ -62,7 +63,7 @@ class Program:
     """
 
     def __init__(self, model: Model, objectives: Sequence[Objective], recipe: Recipe, group: int = 1):
-        self.recipe = recipe
+        self.recipe, self.group = recipe, group
         self.transform = Compose(recipe.transforms) if recipe.transforms else None
         self.size = recipe.size or DEFAULT_SIZE
         shape = output_shape(recipe.transforms, (self.size, self.size))
@@ -70,19 +71,26 @@ class Program:
         same = shape == (self.size, self.size)
         self.bare = self.seen if same else trace_model(model, (group, self.size, self.size, 3))
         self.prior = _prior(model, recipe, self.bare)
-        for one in (*objectives, self.prior):
-            check_objective(self.bare, one)
+        for graph in (self.bare,) if same else (self.bare, self.seen):
+            for one in (*objectives, self.prior):
+                check_objective(graph, one)
         self.method = recipe.optimizer()
+        self.differentiable = False  # whether a gradient can reach the picture; known once a step is traced
         self.step = compiled(self._cost(self.seen), self.method, True)
         self.waking_step = compiled(self._cost(redirect_relus(self.seen)), self.method, True)
+        self.ready: dict[int, Callable[..., Any]] = {}
         self.judge = jax.jit(self._judge)
 
     def draw(self, jobs: Sequence[Job], progress: Progress) -> Part:
-        """Draw one picture for every job of a group."""
+        """Draw one picture for every job of a group.
+
+        Raises:
+          InvalidInput: an objective without a gradient, or pictures for which there is not enough memory.
+        """
         keys = jnp.stack([job.key for job in jobs])
         args = self.arguments([job.objective for job in jobs])
-        start = jax.vmap(lambda key: self.recipe.canvas.init(key, self.size))(keys)
-        stages = self._stages(initial(start, self.method, keys), args)
+        stages = self._stages(keys, args)
+        start = self._start(keys)
         run = optimize(stages, start, self.method, key=keys, args=args, progress=progress)
         images, scores, robust = self.judge(run.value, keys, args[0], self.seen.consts)
         history = run.records if run.records is not None else np.zeros((0, len(jobs)))
@@ -91,30 +99,71 @@ class Program:
         )
 
     def arguments(self, objectives: Sequence[Objective]) -> tuple[Any, ...]:
-        """What a step takes beside its state: what is scored, what drives it, and the network's parameters."""
-        driven = [
-            with_class_probability(one, self.recipe.class_probability) + self.prior for one in objectives
-        ]
-        return _stacked(objectives), _stacked(driven), self.seen.consts
+        """What a step takes beside its state: what is scored, what drives it, the prior, the network's parameters."""
+        driven = [with_class_probability(one, self.recipe.class_probability) for one in objectives]
+        prior = jax.tree.map(jnp.asarray, self.prior)
+        return scoring.stacked(objectives), scoring.stacked(driven), prior, self.seen.consts
 
-    def _stages(self, state: State, args: tuple[Any, ...]) -> list[Stage]:
+    def why_silent(self, objectives: Sequence[Objective], images: np.ndarray) -> InvalidInput | None:
+        """Why a group's scores did not move in all steps; None if they have a gradient after all."""
+        score = self._score(scoring.stacked(objectives))
+        return silence.silent(self.bare, score, jnp.asarray(images), self.recipe.steps)
+
+    def _score(self, objective: Objective) -> Callable[[Array], Array]:
+        def score(pictures: Array) -> Array:
+            values = scoring.activations(self.bare, objective.layers, pictures)
+            return jnp.sum(scoring.scores(objective, values))
+
+        return score
+
+    def _start(self, keys: Array) -> Any:
+        return jax.vmap(lambda key: self.recipe.canvas.init(key, self.size))(keys)
+
+    def _stages(self, keys: Array, args: tuple[Any, ...]) -> list[Stage]:
         steps, waking = self.recipe.steps, min(self.recipe.redirect_steps, self.recipe.steps)
         if waking and not self.recipe.redirect_always:
-            silent = bool(jnp.any(self.step(state, *args)[1].record == 0))
+            state = self._state(keys)
+            silent = bool(jnp.any(self._ready(self.step, keys, args)(state, *args)[1].record == 0))
             waking = waking if silent else 0
-        return [Stage(self.waking_step, waking), Stage(self.step, steps - waking)]
+        counts = ((self.waking_step, waking), (self.step, steps - waking))
+        return [Stage(self._ready(step, keys, args), count) for step, count in counts if count]
+
+    def _state(self, keys: Array) -> State:
+        return initial(self._start(keys), self.method, keys)
+
+    def _ready(self, step: Any, keys: Array, args: tuple[Any, ...]) -> Callable[..., Any]:
+        """A step, compiled once for all groups; what it cannot do is said before it starts."""
+        if id(step) not in self.ready:
+            lowered = step.lower(jax.eval_shape(self._state, keys), *args)
+            if not self.differentiable:
+                shape = (self.group, self.size, self.size, 3)
+                raise silence.never(self.bare, self._score(args[0]), jax.ShapeDtypeStruct(shape, jnp.float32))
+            self.ready[id(step)] = check_memory(lowered.compile(), self.group, self.size)
+        return self.ready[id(step)]
 
     def _cost(self, graph: Graph) -> Callable[..., tuple[Array, Array]]:
-        def cost(params: Any, keys: Array, scored: Objective, driven: Objective, consts: Any) -> Any:
+        def cost(
+            params: Any, keys: Array, scored: Objective, driven: Objective, prior: Objective, consts: Any
+        ) -> Any:
             images = jax.vmap(self.recipe.canvas.to_image)(params)
-            values = _activations(graph, driven.layers, self._transformed(images, keys), consts)
+            seen = self._transformed(images, keys, scored.joint)
+            values = scoring.activations(graph, driven.layers | prior.layers, seen, consts)
             penalty = sum((jax.vmap(r)(images) for r in self.recipe.regularizers), jnp.zeros(len(images)))
-            return jnp.sum(penalty - _scores(driven, values)), _scores(scored, values)
+            wanted = silence.noticed(scoring.scores(driven, values), self._differentiable)
+            natural = prior.together({name: values[name] for name in prior.layers})
+            return jnp.sum(penalty - (wanted + natural)), scoring.scores(scored, values)
 
         return cost
 
-    def _transformed(self, images: Array, keys: Array) -> Array:
-        return images if self.transform is None else jax.vmap(self.transform)(images, keys)
+    def _differentiable(self) -> None:
+        self.differentiable = True
+
+    def _transformed(self, images: Array, keys: Array, joint: bool) -> Array:
+        if self.transform is None:
+            return images
+        if joint:  # one draw for the group, so that what is in the same place stays there
+            keys = keys[jnp.zeros(len(keys), int)]
+        return jax.vmap(self.transform)(images, keys)
 
     def _judge(
         self, params: Any, keys: Array, objectives: Objective, consts: Sequence[Any]
@@ -123,11 +172,11 @@ class Program:
         images = jax.vmap(self.recipe.canvas.to_image)(params)
 
         def score(graph: Graph, seen: Array) -> Array:
-            return _scores(objectives, _activations(graph, objectives.layers, seen, consts))
+            return scoring.scores(objectives, scoring.activations(graph, objectives.layers, seen, consts))
 
         def once(number: Array) -> Array:
             fresh = jax.vmap(lambda key: jax.random.fold_in(jax.random.fold_in(key, JUDGING), number))(keys)
-            seen = self._transformed(images, fresh)
+            seen = self._transformed(images, fresh, objectives.joint)
             # Where shapes allow it, the picture as it is goes first through the same compiled network.
             return score(self.seen, jnp.where(number == 0, images, seen) if self.seen is self.bare else seen)
 
@@ -157,49 +206,3 @@ def _prior(model: Model, recipe: Recipe, graph: Graph) -> Objective:
 
 def _positions(graph: Graph, name: str) -> int:
     return math.prod(graph.values[graph.find(name)].shape[1:-1])
-
-
-def _stacked(objectives: Sequence[Objective]) -> Objective:
-    return jax.tree.map(lambda *leaves: jnp.stack([jnp.asarray(leaf) for leaf in leaves]), *objectives)
-
-
-def _activations(graph: Graph, layers: frozenset[str], images: Array, consts: Sequence[Any]) -> Activations:
-    out, activations = graph.run(images, taps=sorted(layers - {OUTPUT}), consts=consts)
-    return {**activations, OUTPUT: out}
-
-
-def _scores(objectives: Objective, activations: Activations) -> Array:
-    """One score a picture; the objectives' leaves carry the same leading axis as the activations."""
-    read = {name: activations[name] for name in objectives.layers}
-    return jax.vmap(lambda objective, values: objective(values))(objectives, read)
-
-
-def trace_model(model: Model, shape: tuple[int, ...]) -> Graph:
-    """Trace a model for pictures of this shape, and say what is wrong with one that cannot be used.
-
-    Raises:
-      InvalidInput: the model does not return one array with a row for every picture.
-    """
-    graph = trace(model, jax.ShapeDtypeStruct(shape, jnp.float32))
-    outputs = [graph.values[i] for i in graph.outputs]
-    if len(outputs) != 1 or outputs[0].shape[:1] != shape[:1]:
-        got = ", ".join(str(list(value.shape)) for value in outputs)
-        raise InvalidInput(
-            f"a model that returns {got or 'nothing'} for pictures {list(shape)}",
-            f"one array with a row for each picture: [{shape[0]}, ...]",
-            "wrapping it: lambda images: model(images)[0], or one that keeps the batch axis",
-        )
-    return graph
-
-
-def check_objective(graph: Graph, objective: Objective) -> None:
-    """Refuse layers that are not there and channels, classes or positions out of range.
-
-    Raises:
-      InvalidInput: with the range, or the nearest names.
-    """
-    shapes = {}
-    for name in objective.layers:
-        number = graph.outputs[0] if name == OUTPUT else graph.find(name)
-        shapes[name] = graph.values[number].shape[1:]
-    objective.check(shapes)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from diffprog.optimize.progress import Progress
 from diffprog.vision.drawing import Drawing, read_request
-from diffprog.vision.program import Model
+from diffprog.vision.scoring import Model
 from diffprog.vision.visualize import visualize
 
 

@@ -4,7 +4,8 @@
 
 One picture is one optimization of its own, with its own key: picture i of several is the picture one gets from its
 key alone. On CPUs pictures are drawn one after the other, because that is faster than batches there; on
-accelerators all at once. Different units of one layer share one compiled program.
+accelerators all at once. Different units of one layer share one compiled program. An objective that compares pictures
+with each other (diversity, alignment, interpolation) draws the n pictures of one objective as one group everywhere.
 """
 
 from __future__ import annotations
@@ -19,11 +20,13 @@ import numpy as np
 from jax import Array
 
 from diffprog.errors import InvalidInput
-from diffprog.graph.objective import Objective
+from diffprog.graph.objectives import Objective
 from diffprog.optimize.progress import Progress, Told, bar, silent
 from diffprog.vision.drawing import Drawing
-from diffprog.vision.program import DEFAULT_SIZE, Job, Model, Part, Program
+from diffprog.vision.program import DEFAULT_SIZE, Job, Part, Program
 from diffprog.vision.recipe import Recipe, default_for
+from diffprog.vision.scoring import Model
+from diffprog.vision.steady import steady
 
 
 def visualize(
@@ -43,7 +46,8 @@ def visualize(
     Args:
       model: any JAX function of pictures [B, H, W, 3], RGB in [0, 1]; a `Network`, a Flax module, a lambda.
       objective: what to excite, or a list of them, all of the same form, drawn in turn.
-      recipe: how to draw, see `diffprog.vision.recipe`; left out, `recipes.default_for(model)`.
+      recipe: how to draw, see `diffprog.vision.recipe`; left out, `recipes.default_for(model)`, with small moves
+        (`steady`) for objectives that compare with another picture position by position.
       size: height and width in pixels, in place of the recipe's (and of the model's `input_size`).
       steps: in place of the recipe's.
       n: how many pictures of every objective, each with a key of its own.
@@ -57,14 +61,15 @@ def visualize(
 
     Raises:
       InvalidInput: sizes, steps or n below one; an unknown layer or a channel out of range; a model that
-        cannot take such pictures or does not return an array with a row for each.
+        cannot take such pictures or does not return an array with a row for each; an objective whose gradient is
+        zero everywhere; more memory than there is.
     """
-    recipe = _settled(recipe or default_for(model), model, size, steps)
     objectives = [objective] if isinstance(objective, Objective) else list(objective)
     _check_request(objectives, n)
+    recipe = _settled(recipe or _default(model, objectives), model, size, steps)
     keys = picture_keys(key, n)
     jobs = [Job(o, k) for o in objectives for k in keys]
-    group = 1 if jax.default_backend() == "cpu" else len(jobs)
+    group = _group(objectives[0], n, len(jobs))
     program = Program(model, objectives, recipe, group)
     report = bar(title or "drawing", _score) if progress is True else (progress or silent)
     parts: list[Part] = []
@@ -73,7 +78,30 @@ def visualize(
             parts.append(program.draw(jobs[start : start + group], _from(len(parts) * recipe.steps, told)))
             if parts[-1].stopped == "interrupted":
                 break
+    _check_silence(program, parts, [job.objective for job in jobs])
     return _drawing(parts, recipe, keys, objectives, title, getattr(model, "name", None))
+
+
+def _default(model: Model, objectives: Sequence[Objective]) -> Recipe:
+    recipe = default_for(model)
+    return steady(recipe) if objectives[0].placed else recipe
+
+
+def _group(objective: Objective, n: int, count: int) -> int:
+    """How many pictures are drawn at once."""
+    if objective.joint:
+        return n
+    return 1 if jax.default_backend() == "cpu" else count
+
+
+def _check_silence(program: Program, parts: Sequence[Part], objectives: Sequence[Objective]) -> None:
+    """Refuse to call it a drawing when the score of no picture ever moved for want of a gradient."""
+    moved = [np.ptp(part.history, axis=0).any() or len(part.history) < 2 for part in parts]
+    if any(moved) or any(part.stopped != "finished" for part in parts):
+        return
+    error = program.why_silent(objectives[: program.group], parts[0].images)
+    if error:
+        raise error
 
 
 def _from(done: int, told: Told) -> Progress:
@@ -120,12 +148,18 @@ def _settled(recipe: Recipe, model: Model, size: int | None, steps: int | None) 
 def _check_request(objectives: Sequence[Objective], n: int) -> None:
     if isinstance(n, bool) or not isinstance(n, int) or n < 1:
         raise InvalidInput(f"n={n!r}", "a whole number of pictures, at least 1", "n=1")
-    forms = {jax.tree.structure(one) for one in objectives}
+    forms = {(jax.tree.structure(one), *map(jnp.shape, jax.tree.leaves(one))) for one in objectives}
     if len(forms) != 1 or not all(isinstance(one, Objective) for one in objectives):
         raise InvalidInput(
             f"{len(objectives)} objectives of {len(forms)} different forms",
-            "one objective, or several that differ only in channels, positions and weights",
+            "one objective, or several that differ only in channels, positions, directions and weights",
             "drawing those of another form in a call of their own",
+        )
+    if objectives[0].joint and n < 2:
+        raise InvalidInput(
+            "n=1 for an objective that compares pictures with each other",
+            "at least two pictures, which are drawn together",
+            "n=4",
         )
 
 

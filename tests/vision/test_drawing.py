@@ -78,7 +78,7 @@ def test_a_file_cannot_ask_for_days_of_work(net, tmp_path):
 
 
 def test_objectives_survive_the_way_to_a_dictionary():
-    from diffprog.graph.objective_record import objective_from_dict, objective_to_dict
+    from diffprog.graph.objectives import objective_from_dict, objective_to_dict
 
     wish = 2 * dp.neuron("a", 3, (1, 2)) - dp.layer("b") * dp.channel("c", 0) + dp.log_probability(4)
     again = objective_from_dict(objective_to_dict(wish))

@@ -107,9 +107,13 @@ def test_a_dead_unit_is_woken_by_the_redirected_steps():
     def dead(images):  # no picture in [0, 1] near grey reaches it, and relu passes no gradient below zero
         return jax.nn.relu(images.mean((1, 2)) * 4 - 2.2)
 
-    still = dp.visualize(dead, dp.logit(0), recipe=recipes.LUCID.replace(redirect_steps=0), size=32, steps=40)
+    still = recipes.LUCID.replace(redirect_steps=0)
+    with pytest.raises(
+        InvalidInput, match=r"stayed at 0 through all 40 steps.*ends at relu \(test_visualize"
+    ):
+        dp.visualize(dead, dp.logit(0), recipe=still, size=32, steps=40)
     woken = dp.visualize(dead, dp.logit(0), recipe=recipes.LUCID, size=32, steps=40)
-    assert still.scores[0] == 0 and woken.scores[0] > 0
+    assert woken.scores[0] > 0
     only_if_silent = recipes.LUCID.replace(redirect_always=False)
     also = dp.visualize(dead, dp.logit(0), recipe=only_if_silent, size=32, steps=40)
     assert (also.images == woken.images).all()

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from diffprog.errors import InvalidInput
-from diffprog.graph.naturalness import naturalness
-from diffprog.graph.objective_record import objective_from_dict, objective_to_dict
+from diffprog.graph.objectives import naturalness, objective_from_dict, objective_to_dict
 
 MEAN, DEVIATION = np.array([1.0, -2.0], np.float32), np.array([0.5, 3.0], np.float32)
 SCORE = naturalness({"conv": (MEAN, DEVIATION)})

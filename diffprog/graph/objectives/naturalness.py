@@ -22,14 +22,14 @@ import numpy as np
 from jax import Array
 
 from diffprog.errors import InvalidInput
-from diffprog.graph.objective import Activations, Objective, Shapes
+from diffprog.graph.objectives.expression import Activations, Objective, Shapes
 
 Statistics = Mapping[str, tuple[np.ndarray, np.ndarray]]
 LEAST_DEVIATION = 0.1  # of a layer's median: a channel that hardly ever moves must not outweigh all others
 
 
 @jax.tree_util.register_dataclass
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Naturalness(Objective):
     """Minus the distance of a picture's channel statistics from those of natural pictures; at most 0."""
 

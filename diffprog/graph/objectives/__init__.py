@@ -1,0 +1,30 @@
+"""What a picture should excite: scores of named activations, which add, scale and multiply."""
+
+from diffprog.graph.objectives.directions import activation_weights as activation_weights
+from diffprog.graph.objectives.directions import direction as direction
+from diffprog.graph.objectives.directions import direction_neuron as direction_neuron
+from diffprog.graph.objectives.expression import OUTPUT as OUTPUT
+from diffprog.graph.objectives.expression import Activations as Activations
+from diffprog.graph.objectives.expression import Constant as Constant
+from diffprog.graph.objectives.expression import Objective as Objective
+from diffprog.graph.objectives.expression import Shapes as Shapes
+from diffprog.graph.objectives.naturalness import Statistics as Statistics
+from diffprog.graph.objectives.naturalness import naturalness as naturalness
+from diffprog.graph.objectives.record import objective_from_dict as objective_from_dict
+from diffprog.graph.objectives.record import objective_to_dict as objective_to_dict
+from diffprog.graph.objectives.references import accentuation as accentuation
+from diffprog.graph.objectives.references import activations as activations
+from diffprog.graph.objectives.references import caricature as caricature
+from diffprog.graph.objectives.references import feature_inversion as feature_inversion
+from diffprog.graph.objectives.references import style as style
+from diffprog.graph.objectives.references import target as target
+from diffprog.graph.objectives.together import alignment as alignment
+from diffprog.graph.objectives.together import diversity as diversity
+from diffprog.graph.objectives.together import interpolate as interpolate
+from diffprog.graph.objectives.units import channel as channel
+from diffprog.graph.objectives.units import layer as layer
+from diffprog.graph.objectives.units import log_probability as log_probability
+from diffprog.graph.objectives.units import logit as logit
+from diffprog.graph.objectives.units import neuron as neuron
+from diffprog.graph.objectives.units import unit as unit
+from diffprog.graph.objectives.units import with_class_probability as with_class_probability
