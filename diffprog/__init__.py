@@ -44,6 +44,10 @@ from diffprog.optimize import optimize as optimize
 from diffprog.optimize import train as train
 from diffprog.vision import Drawing as Drawing
 from diffprog.vision import Recipe as Recipe
+from diffprog.vision import activation_grid as activation_grid
+from diffprog.vision import attribution as attribution
+from diffprog.vision import attribution_weighted as attribution_weighted
+from diffprog.vision import influence as influence
 from diffprog.vision import recipes as recipes
 from diffprog.vision import redraw as redraw
 from diffprog.vision import visualize as visualize

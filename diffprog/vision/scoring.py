@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -55,10 +55,14 @@ def stacked(objectives: Sequence[Objective]) -> Objective:
 
 
 def activations(
-    graph: Graph, layers: frozenset[str], images: Array, consts: Sequence[Any] | None = None
+    graph: Graph,
+    layers: frozenset[str],
+    images: Array,
+    consts: Sequence[Any] | None = None,
+    replace: Mapping[str, Array] | None = None,
 ) -> Activations:
-    """The named activations of a group of pictures."""
-    out, found = graph.run(images, taps=sorted(layers - {OUTPUT}), consts=consts)
+    """The named activations of a group of pictures; with `replace`, going on from other values of some layers."""
+    out, found = graph.run(images, taps=sorted(layers - {OUTPUT}), consts=consts, replace=replace)
     return {**found, OUTPUT: out}
 
 

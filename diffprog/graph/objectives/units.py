@@ -18,7 +18,7 @@ from diffprog.graph.objectives.expression import OUTPUT, Activations, Objective,
 Position = tuple[int, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # or its heirs that hold arrays would be equal by the layer's name
 class OfLayer(Objective):
     """An objective that reads one layer."""
 
