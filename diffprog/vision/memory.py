@@ -7,7 +7,7 @@ from typing import Any
 from diffprog.errors import InvalidInput
 from diffprog.machine import memory
 
-GIBIBYTE = 1 << 30
+MEBIBYTE, GIBIBYTE = 1 << 20, 1 << 30
 SPARE = 0.8  # of what is free, for the size that is recommended
 
 
@@ -29,7 +29,11 @@ def check_memory(compiled: Any, group: int, size: int) -> Any:
     pictures = "a picture" if group == 1 else f"{group} pictures at once, each"
     smaller = f"size={fits}" if fits else "closing other programs"
     raise InvalidInput(
-        f"{pictures} of {size}x{size} pixels, which takes {needed / GIBIBYTE:.1f} GiB",
-        f"at most {max(free, 0) / GIBIBYTE:.1f} GiB, which is what this machine has free",
+        f"{pictures} of {size}x{size} pixels, which takes {_told(needed)}",
+        f"at most {_told(max(free, 0))}, which is what this machine has free",
         smaller if group == 1 else f"{smaller}, or fewer pictures at once: a smaller n",
     )
+
+
+def _told(count: int) -> str:
+    return f"{count / GIBIBYTE:.1f} GiB" if count >= GIBIBYTE else f"{count / MEBIBYTE:.0f} MiB"

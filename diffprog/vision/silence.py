@@ -84,10 +84,16 @@ def silent(model: Graph, score: Callable[[Array], Array], pictures: Array, steps
 
 
 def _traced(model: Graph, score: Callable[[Array], Array], pictures: Any) -> Graph:
-    """The score as a graph, whose nodes come from the lines of the network and not from the tracing of it."""
-    lines = {node.name: node.source for node in model.nodes}
+    """The score as a graph; its first nodes are the network's, and get back the names and lines they have there."""
     graph = trace(score, pictures)
-    return graph.with_nodes(node._replace(source=lines.get(node.name)) for node in graph.nodes)
+    known, nodes = len(model.nodes), list(graph.nodes)
+    if [node.primitive for node in nodes[:known]] != [node.primitive for node in model.nodes]:
+        return graph
+    own = [
+        node._replace(name=first.name, source=first.source)
+        for node, first in zip(nodes, model.nodes, strict=False)
+    ]
+    return graph.with_nodes([*own, *(node._replace(source=None) for node in nodes[known:])])
 
 
 def _ends(graph: Graph, found: Reach, seen: Observed) -> list[Node]:

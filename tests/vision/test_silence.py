@@ -32,7 +32,7 @@ def constant(images):
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (rounded, r"round is a step.*codes/round, test_silence\.py:\d+ \(rounded\)"),
+        (rounded, r"round is a step.*At codes/round/round, test_silence\.py:\d+ \(rounded\)"),
         (chosen, r"argmax gives an index.*test_silence\.py:\d+ \(chosen\)"),
         (stopped, r"stop_gradient stops the gradient.*test_silence\.py:\d+ \(stopped\)"),
         (constant, "does not depend on pictures"),
@@ -82,8 +82,10 @@ def test_a_score_that_stands_still_with_a_gradient_is_no_silence():
 
 
 def test_a_canvas_that_does_not_fit_is_refused_before_it_is_drawn(monkeypatch):
-    monkeypatch.setattr(memory, "free", lambda: 40_000)
-    with pytest.raises(InvalidInput, match=r"256x256 pixels, which takes .* GiB") as refused:
+    monkeypatch.setattr(memory, "free", lambda: 2 << 20)
+    with pytest.raises(
+        InvalidInput, match=r"(?s)256x256 pixels, which takes \d+ MiB.*at most 2 MiB"
+    ) as refused:
         dp.visualize(lambda x: x.mean((1, 2)), dp.logit(0), recipe=QUICK.replace(size=256))
     assert refused.value.remedy.startswith("size=") and int(refused.value.remedy[5:]) < 256
 
