@@ -30,7 +30,7 @@ from jax import Array
 from diffprog.errors import InvalidInput
 from diffprog.graph import Graph, trace
 from diffprog.graph.objectives import OUTPUT, Objective, activation_weights
-from diffprog.graph.objectives.references import as_picture
+from diffprog.graph.objectives.reading import as_picture
 from diffprog.graph.objectives.vectors import rows
 from diffprog.vision import scoring
 from diffprog.vision.scoring import Model, check_objective

@@ -10,10 +10,10 @@ from diffprog.graph.objectives.expression import Objective as Objective
 from diffprog.graph.objectives.expression import Shapes as Shapes
 from diffprog.graph.objectives.naturalness import Statistics as Statistics
 from diffprog.graph.objectives.naturalness import naturalness as naturalness
+from diffprog.graph.objectives.reading import activations as activations
 from diffprog.graph.objectives.record import objective_from_dict as objective_from_dict
 from diffprog.graph.objectives.record import objective_to_dict as objective_to_dict
 from diffprog.graph.objectives.references import accentuation as accentuation
-from diffprog.graph.objectives.references import activations as activations
 from diffprog.graph.objectives.references import caricature as caricature
 from diffprog.graph.objectives.references import feature_inversion as feature_inversion
 from diffprog.graph.objectives.references import style as style
