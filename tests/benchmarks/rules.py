@@ -137,7 +137,10 @@ def program(function: Callable[..., Any], *args: Any) -> Timed:
     """A compiled call, and its program without the names and lines it was written under."""
     jitted = jax.jit(function)
     text = jitted.lower(*args).compile().as_text() or ""
-    text = re.sub(r", metadata=\{[^}]*\}|^HloModule.*$|^FileNames.*?\n\n", "", text, flags=re.M | re.S)
+    text = re.sub(
+        r"^(HloModule|FileNames|FunctionNames|FileLocations|StackFrames|\d+ ).*\n", "", text, flags=re.M
+    )
+    text = re.sub(r", (metadata|frontend_attributes)=\{[^}]*\}", "", text)
     names: dict[str, str] = {}
     return Timed(
         lambda: jitted(*args),
