@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from diffprog.errors import InvalidInput, Unreachable
@@ -36,25 +38,43 @@ def check_path(path: str | os.PathLike[str], endings: tuple[str, ...]) -> Path:
     return path
 
 
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A path to write a file at, which takes its place when it is complete, and leaves nothing if it never is.
+
+    Raises:
+        Unreachable: the folder cannot be written, or has no room.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with whole(Path(folder) / "note.txt") as part:
+        ...         _ = part.write_text("all of it")
+        ...     (Path(folder) / "note.txt").read_text()
+        'all of it'
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
+    try:
+        yield part
+        with open(part, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except OSError as error:
+        raise Unreachable(
+            f"{path} cannot be written: {error.strerror or error}",
+            "a folder that is there, may be written, and has room",
+            "another folder, or free some space",
+        ) from error
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
 def write_whole(path: Path, data: bytes) -> None:
     """Write a file whole or not at all.
 
     Raises:
-        Unreachable: the folder cannot be written.
+        Unreachable: the folder cannot be written, or has no room.
     """
-    try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    except OSError as error:
-        raise Unreachable(f"{path}: {error.strerror}", "a folder you may write to", "another path") from None
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    with whole(path) as part:
+        part.write_bytes(data)

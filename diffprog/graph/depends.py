@@ -9,8 +9,9 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from diffprog.graph.names import is_floating
+from diffprog.graph.node import Node
 from diffprog.graph.overriding.recognize import Overridden
-from diffprog.graph.program import Graph, Node
+from diffprog.graph.program import Graph
 
 FLAT = frozenset({"stop_gradient", "round", "floor", "ceil", "sign"})  # floating results, derivative zero
 

@@ -19,7 +19,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from diffprog.graph.program import Layer, Value
+from diffprog.graph.node import Layer, Value
 
 HEAVY = frozenset({"conv", "dot", "max_pool", "min_pool", "sum_pool"})
 _ARITHMETIC = frozenset(

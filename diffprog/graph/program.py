@@ -14,64 +14,17 @@ import dataclasses
 import difflib
 import fnmatch
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 
 from diffprog.errors import InvalidInput
+from diffprog.graph.node import Layer, Node, Value
+from diffprog.graph.opening import opened
 from diffprog.graph.pages.export import save
 from diffprog.graph.pages.page import notebook_view
-
-
-class Value(NamedTuple):
-    """Shape and dtype of what flows along an edge."""
-
-    shape: tuple[int, ...]
-    dtype: Any
-
-
-class Source(NamedTuple):
-    """The line of the program that an operation comes from."""
-
-    file: str
-    line: int
-    function: str
-
-    def __str__(self) -> str:
-        return f"{os.path.basename(self.file)}:{self.line} ({self.function})"
-
-
-class Node(NamedTuple):
-    """One operation: `apply` takes the arrays numbered `inputs` and gives those numbered `outputs`."""
-
-    name: str
-    operation: str  # readable: conv, relu, add, ...
-    primitive: str  # what JAX calls it
-    scope: tuple[str, ...]
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
-    apply: Callable[..., Sequence[Any]]
-    equation: Any = None  # JAX's own record of it; only `trace.py` looks inside
-    source: Source | None = None  # None where JAX kept none
-    bodies: Callable[[], Mapping[str, Graph]] | None = (
-        None  # the programs inside a loop, a branch, a custom rule
-    )
-
-    @property
-    def settings(self) -> Mapping[str, Any]:
-        """What is static about the operation: a convolution's strides, an argmax's axes."""
-        return {} if self.equation is None else dict(self.equation.params)
-
-
-class Layer(NamedTuple):
-    """One line of the listing of a graph's activations."""
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: Any
-    operation: str
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -226,7 +179,7 @@ class Graph:
             >>> print(graph.open("scan"))
             sin  float32  []  sin
         """
-        return _opened(self, path)
+        return opened(self, path)
 
     def __str__(self) -> str:
         rows = [
@@ -286,32 +239,6 @@ def is_function(leaf: Any) -> bool:
 def without_functions(tree: Any) -> Any:
     """A pytree with None in place of its leaves that are functions."""
     return jax.tree.map(lambda leaf: None if is_function(leaf) else leaf, tree)
-
-
-def _opened(graph: Graph, path: str, before: str = "") -> Graph:
-    holders = {node.name: node.bodies for node in graph.nodes if node.bodies is not None}
-    # The longest name first: names have slashes in them.
-    for name in sorted(holders, key=len, reverse=True):
-        if path != name and not path.startswith(f"{name}/"):
-            continue
-        bodies, rest = holders[name](), path[len(name) + 1 :]
-        part = next((label for label in bodies if rest == label or rest.startswith(f"{label}/")), "")
-        if part not in bodies:
-            raise InvalidInput(
-                got=f"{before + path!r}, and {before + name!r} holds {len(bodies)} programs",
-                expected="the one to open",
-                remedy=" or ".join(f"graph.open({before + name + '/' + label!r})" for label in bodies),
-            )
-        inner = rest[len(part) + 1 :] if part else rest
-        inside = before + path.removesuffix(inner)
-        return _opened(bodies[part], inner, inside) if inner else bodies[part]
-    near = difflib.get_close_matches(path, holders, n=3, cutoff=0.3) or list(holders)[:3]
-    raise InvalidInput(
-        got=f"nothing to open is called {before + path!r}",
-        expected="a loop, a branch, a checkpoint or an operation with a custom derivative"
-        + (f", such as {', '.join(near)}" if near else "; this graph has none"),
-        remedy="[node.name for node in graph.nodes if node.bodies] lists them",
-    )
 
 
 def _describe(tree: Any, values: Sequence[Value]) -> str:

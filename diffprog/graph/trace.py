@@ -23,7 +23,8 @@ from jax._src import core, source_info_util
 from diffprog.graph import modules
 from diffprog.graph.arguments import argument_names
 from diffprog.graph.names import HEAVY, Event, Part, give_names
-from diffprog.graph.program import Graph, Node, Source, Value, is_function, without_functions
+from diffprog.graph.node import Node, Source, Value
+from diffprog.graph.program import Graph, is_function, without_functions
 from diffprog.graph.untraceable import check_arrays, check_results, explained, innermost
 
 _READABLE = {

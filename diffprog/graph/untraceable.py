@@ -18,7 +18,7 @@ from typing import Any
 import jax
 
 from diffprog.errors import InvalidInput
-from diffprog.graph.program import Source
+from diffprog.graph.node import Source
 
 _HERE = os.path.dirname(os.path.dirname(__file__))
 _MECHANISM = (os.path.join(_HERE, "rules"), os.path.join(_HERE, "graph"))

@@ -18,7 +18,6 @@ from diffprog.optimize.first_order import sgd as sgd
 from diffprog.optimize.least_squares import gauss_newton as gauss_newton
 from diffprog.optimize.least_squares import half_squares as half_squares
 from diffprog.optimize.least_squares import levenberg_marquardt as levenberg_marquardt
-from diffprog.optimize.loop import Stage as Stage
 from diffprog.optimize.loop import optimize as optimize
 from diffprog.optimize.method import Counts as Counts
 from diffprog.optimize.method import Method as Method
@@ -32,6 +31,7 @@ from diffprog.optimize.newton_cg import newton_cg as newton_cg
 from diffprog.optimize.quasi_newton import lbfgs as lbfgs
 from diffprog.optimize.result import Population as Population
 from diffprog.optimize.result import Result as Result
+from diffprog.optimize.run import Stage as Stage
 from diffprog.optimize.sampling import cma_es as cma_es
 from diffprog.optimize.sampling import evosax_strategy as evosax_strategy
 from diffprog.optimize.sampling import random_search as random_search

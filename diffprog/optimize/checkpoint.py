@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +19,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import safetensors
-import safetensors.numpy
 
-from diffprog.errors import BadFile, InvalidInput, Unreachable
+from diffprog.errors import BadFile, InvalidInput
 from diffprog.optimize.method import PyTree
+from diffprog.optimize.saved import save_arrays
 from diffprog.optimize.step import State
 
 FORM = "diffprog run 1"
@@ -81,22 +80,9 @@ def write(path: Path, mark: str, state: State, rows: Sequence[PyTree]) -> None:
     stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *rows) if rows else ()
     arrays |= {f"history/{i}": leaf for i, leaf in enumerate(jax.tree.leaves(stacked))}
     about = {"form": FORM, "problem": mark, "rows": json.dumps(len(rows)), "jax": jax.__version__}
-    part = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
-    try:
-        kept = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-        # ascontiguousarray gives a scalar an axis; its own shape comes back with the state's.
-        safetensors.numpy.save_file(kept, part, metadata=about)
-        with open(part, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except (OSError, safetensors.SafetensorError) as error:
-        raise Unreachable(
-            f"the checkpoint {path} cannot be written: {error}",
-            "a folder that exists, may be written, and has room",
-            "another folder, or free some space",
-        ) from error
-    finally:
-        part.unlink(missing_ok=True)
+    kept = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    # ascontiguousarray gives a scalar an axis; its own shape comes back with the state's.
+    save_arrays(path, kept, about)
 
 
 def read(path: Path, mark: str, state: State, report: PyTree) -> tuple[State, list[PyTree]]:

@@ -9,43 +9,23 @@ different backward rule in the first steps, say).
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 from jax import Array
 
 from diffprog.errors import InvalidInput
-from diffprog.optimize import checkpoint as checkpoints
 from diffprog.optimize.checkpoint import Checkpoint
-from diffprog.optimize.method import Counts, PyTree, as_method
+from diffprog.optimize.method import PyTree, as_method
+from diffprog.optimize.outcome import gathered, outcome
 from diffprog.optimize.problem import Compiled, check_cost, members_of, prepared, started
 from diffprog.optimize.progress import Progress, silent
-from diffprog.optimize.result import Population, Result, explained
-from diffprog.optimize.step import Cost, Report, State, initial
-from diffprog.optimize.stopping import Reason, Stop
-from diffprog.optimize.variable import Constraint, check_start, variable
-
-Callback = Callable[[int, PyTree, Report], bool | None]
-
-LOOK_SECONDS = (
-    0.002  # waiting for the device costs some 50 microseconds: not after every step of a small problem
-)
-
-
-class Stage(NamedTuple):
-    """A step as `compiled` makes it, and how often to take it."""
-
-    step: Callable[..., tuple[State, Report]]
-    steps: int
-
-
-class _Halt(Exception):
-    """A callback asked to stop."""
+from diffprog.optimize.result import Result
+from diffprog.optimize.run import Callback, Stage, take
+from diffprog.optimize.step import Cost, State, initial
+from diffprog.optimize.stopping import Stop
+from diffprog.optimize.variable import Constraint, Variable, check_start, variable
 
 
 def optimize(
@@ -112,187 +92,25 @@ def optimize(
             )
         check_start(start)
         state = initial(start, method, key)
-        return _outcome(_run(list(cost), state, args, progress, callback, checkpoint))
-    stages_steps = _count(steps)
-    chosen = as_method(method)
+        return outcome(take(list(cost), state, args, progress, callback, checkpoint))
+    count, chosen = _count(steps), as_method(method)
     what = variable(start, mask, constraint)
     check_start(start, what.moves)
     moving, fixed = what.split(start)
-    members = members_of(moving) if population else None
     made = prepared(cost, chosen, key is not None, stop or Stop(), what, population)
     given = jax.random.key(seed) if key is None else key
-    state = started(moving, chosen, given, members)
+    state = started(moving, chosen, given, members_of(moving) if population else None)
     _check(made, chosen, state, key is not None, fixed, args, population)
-    run = _run([Stage(made.step, stages_steps)], state, (fixed, *args), progress, callback, checkpoint)
-    result = _gathered(run, made, (fixed, *args)) if population else _outcome(run)
-    return result._replace(value=_whole(what, result.value, fixed))._replace(
-        population=result.population
-        and result.population._replace(values=_whole_all(what, result.population.values, fixed))
-    )
+    run = take([Stage(made.step, count)], state, (fixed, *args), progress, callback, checkpoint)
+    return _whole(what, fixed, gathered(run, made, (fixed, *args)) if population else outcome(run))
 
 
-def _whole(what: Any, moving: PyTree, fixed: PyTree) -> PyTree:
-    return what.whole(moving, fixed)
-
-
-def _whole_all(what: Any, moving: PyTree, fixed: PyTree) -> PyTree:
-    """The members' values; leaves that stay are the same for all and keep no leading axis."""
-    shared = jax.vmap(lambda one: what.whole(one, fixed))(moving)
-    return what.structure.unflatten(
-        [
-            leaf if own else kept
-            for leaf, kept, own in zip(
-                what.structure.flatten_up_to(shared),
-                what.structure.flatten_up_to(fixed),
-                what.moves,
-                strict=True,
-            )
-        ]
-    )
-
-
-class _Run(NamedTuple):
-    """A run as it ended: the last state, what every step saw, and whether someone ended it."""
-
-    state: State
-    rows: list[Any]
-    last: Report | None
-    ended: str
-
-
-def _run(
-    stages: Sequence[Stage],
-    state: State,
-    args: tuple[Any, ...],
-    progress: Progress,
-    callback: Callback | None,
-    checkpoint: Checkpoint | None,
-) -> _Run:
-    keeper = _Keeper(checkpoint, stages, state, args)
-    state, reports, ended = keeper.state, list[Report](), "finished"
-    done = len(keeper.rows)
-    looked = time.monotonic()
-    try:
-        with progress(sum(stage.steps for stage in stages)) as told:
-            for reached, report in _walk(stages, state, args, done):
-                state = reached
-                reports.append(report)
-                # One step is always in flight: the report looked at is the one before it.
-                looked_at = reports[-1 if callback or len(reports) == 1 else -2]
-                if callback or time.monotonic() - looked > LOOK_SECONDS:
-                    if np.all(np.asarray(looked_at.reason)):
-                        break
-                    looked = time.monotonic()
-                told(done + len(reports), looked_at)
-                if callback and callback(done + len(reports), state.value, report):
-                    raise _Halt
-                keeper.now_and_then(state, reports)
-    except KeyboardInterrupt:
-        ended = "interrupted"
-    except _Halt:
-        ended = "callback"
-    keeper.finish(state, reports)
-    return _Run(state, keeper.rows + _fetched(reports), reports[-1] if reports else None, ended)
-
-
-class _Keeper:
-    """Writes checkpoints, and begins from one; without a checkpoint it does nothing."""
-
-    def __init__(
-        self, checkpoint: Checkpoint | None, stages: Sequence[Stage], state: State, args: tuple[Any, ...]
-    ):
-        self.state, self.rows, self.checkpoint = state, list[Any](), checkpoint
-        self.fetched: list[Any] = []
-        if checkpoint is None:
-            return
-        self.path = Path(checkpoint.path)
-        self.mark = checkpoints.fingerprint([stage.step for stage in stages], state, args)
-        if self.path.exists():
-            _, report = jax.eval_shape(stages[0].step, state, *args)
-            self.state, rows = checkpoints.read(self.path, self.mark, state, report[:2])
-            going = jnp.zeros_like(
-                self.state.reason
-            )  # a run stopped by rule stops again; one out of steps goes on
-            self.state = self.state._replace(reason=going)
-            self.rows = [Report(cost, record, going) for cost, record in rows]
-
-    def now_and_then(self, state: State, reports: list[Report]) -> None:
-        """Write after every so many steps."""
-        if self.checkpoint is not None and len(reports) % self.checkpoint.every == 0:
-            self._write(state, reports)
-
-    def finish(self, state: State, reports: list[Report]) -> None:
-        """Write what a run ended with."""
-        if self.checkpoint is not None:
-            self._write(state, reports)
-
-    def _write(self, state: State, reports: list[Report]) -> None:
-        self.fetched += _fetched(reports[len(self.fetched) :])
-        rows = (self.rows + self.fetched)[: int(np.max(np.asarray(state.step)))]
-        checkpoints.write(self.path, self.mark, state, [row[:2] for row in rows])
-
-
-def _walk(
-    stages: Sequence[Stage], state: State, args: tuple[Any, ...], done: int
-) -> Iterator[tuple[State, Report]]:
-    for stage in stages:
-        for _ in range(max(0, stage.steps - done)):
-            state, report = stage.step(state, *args)
-            yield state, report
-        done = max(0, done - stage.steps)
-
-
-def _fetched(reports: list[Any]) -> list[Any]:
-    """The reports on the host; array by array, which takes a fifth of the time of `jax.device_get`."""
-    return [r._replace(cost=np.asarray(r.cost), record=jax.tree.map(np.asarray, r.record)) for r in reports]
-
-
-def _outcome(run: _Run) -> Result:
-    """The result of one start."""
-    state, reason = run.state, Reason(int(run.state.reason))
-    steps = int(state.step)
-    good = run.rows[:steps]
-    history = np.array([row.cost for row in good])
-    records = jax.tree.map(lambda *rows: np.stack(rows), *(row.record for row in good)) if good else None
-    last = run.rows[min(steps, len(run.rows) - 1)].cost if run.rows else float("nan")
-    counts = Counts(*np.asarray(state.counts).tolist())
-    if reason == Reason.GOING_ON:
-        return Result(
-            state.value, history, records, steps, run.ended, float(last), counts, f"after {steps} steps."
-        )
-    if reason == Reason.NOT_FINITE and steps == 0 and state.best:
-        _refuse_start(run.rows[0])
-    why = explained(reason, steps, history, last)
-    if reason == Reason.DIVERGED:
-        return Result(
-            state.best.value, history, records, steps, reason.words, float(state.best.cost), counts, why
-        )
-    return Result(state.value, history, records, steps, reason.words, float(last), counts, why)
-
-
-def _gathered(run: _Run, made: Compiled, args: tuple[Any, ...]) -> Result:
-    """The result of a population: the member of the lowest cost where it ended."""
-    state = run.state
-    diverged = np.asarray(state.reason) == Reason.DIVERGED
-
-    def kept(now: Array, best: Array) -> Array:
-        return jnp.where(diverged.reshape(-1, *[1] * (now.ndim - 1)), best, now)
-
-    values = jax.tree.map(kept, state.value, state.best.value)
-    costs = np.asarray(made.value(values, state.key, *args))
-    best = int(np.argmin(np.where(np.isfinite(costs), costs, np.inf)))
-    reasons = [Reason(int(code)) for code in np.asarray(state.reason)]
-    words = tuple(run.ended if r == Reason.GOING_ON else r.words for r in reasons)
-    steps = int(np.max(np.asarray(state.step)))
-    good = run.rows[:steps]
-    history = np.array([row.cost for row in good]).reshape(steps, len(costs))
-    records = jax.tree.map(lambda *rows: np.stack(rows), *(row.record for row in good)) if good else None
-    counts = Counts(*np.asarray(state.counts).sum(0).tolist())
-    counts = counts._replace(values=counts.values + len(costs))
-    value = jax.tree.map(lambda leaf: leaf[best], values)
-    why = f"member {best} of {len(costs)} is best: {explained(reasons[best], steps, history[:, best], costs[best])}"
-    members = Population(values, costs, best, words)
-    return Result(value, history, records, steps, words[best], float(costs[best]), counts, why, members)
+def _whole(what: Variable, fixed: PyTree, result: Result) -> Result:
+    """The result with the leaves that stayed put back beside those that moved."""
+    if result.population is None:
+        return result._replace(value=what.whole(result.value, fixed))
+    members = result.population._replace(values=what.whole_all(result.population.values, fixed))
+    return result._replace(value=what.whole(result.value, fixed), population=members)
 
 
 def _check(
@@ -314,15 +132,6 @@ def _check(
     if check is not None:
         check(made.cost, one.value, (*keys, fixed, *args))
     made.checked = True
-
-
-def _refuse_start(row: Any) -> None:
-    what = f"a cost of {float(row.cost)}" if not np.isfinite(row.cost) else "a gradient that is not finite"
-    raise InvalidInput(
-        f"{what} at the start",
-        "a start where the cost and its gradient are finite",
-        "another start; a root, logarithm or division at 0 is the usual reason",
-    )
 
 
 def _count(steps: int | None) -> int:

@@ -6,9 +6,7 @@ an example of the structure and gives it back with the file's numbers. A file ap
 
 from __future__ import annotations
 
-import contextlib
 import os
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ import safetensors.numpy
 from jax import Array
 
 from diffprog.errors import BadFile, InvalidInput, Unreachable
+from diffprog.files import whole
 
 PyTree = Any
 
@@ -47,22 +46,20 @@ def save_tree(path: str | os.PathLike[str], tree: PyTree, metadata: Mapping[str,
     """
     names = _names(tree)
     arrays = {name: np.array(_plain(leaf)) for name, leaf in zip(names, jax.tree.leaves(tree), strict=True)}
-    path = Path(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
-    try:
-        safetensors.numpy.save_file(arrays, part, metadata=dict(metadata or {}) or None)
-        with open(part, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except (OSError, safetensors.SafetensorError) as error:
-        raise Unreachable(
-            f"{path} cannot be written: {error}",
-            "a folder that exists, may be written, and has room",
-            "another folder, or free some space",
-        ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
+    save_arrays(Path(path), arrays, metadata)
+
+
+def save_arrays(path: Path, arrays: dict[str, np.ndarray], metadata: Mapping[str, str] | None = None) -> None:
+    """Write named arrays as one safetensors file, whole or not at all.
+
+    Raises:
+      Unreachable: the file cannot be written; what was there before is still there.
+    """
+    with whole(path) as part:
+        try:
+            safetensors.numpy.save_file(arrays, part, metadata=dict(metadata or {}) or None)
+        except safetensors.SafetensorError as error:  # how a full disk or a lost folder shows here
+            raise OSError(str(error)) from error
 
 
 def load_tree(path: str | os.PathLike[str], like: PyTree) -> PyTree:

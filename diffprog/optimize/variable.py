@@ -82,6 +82,13 @@ class Variable:
         ]
         return self.structure.unflatten(leaves)
 
+    def whole_all(self, moving: PyTree, fixed: PyTree) -> PyTree:
+        """The same for a population: leaves that stay are the same for all and keep no leading axis."""
+        members = self.structure.flatten_up_to(jax.vmap(lambda one: self.whole(one, fixed))(moving))
+        theirs = self.structure.flatten_up_to(fixed)
+        leaves = [leaf if own else kept for leaf, kept, own in zip(members, theirs, self.moves, strict=True)]
+        return self.structure.unflatten(leaves)
+
     @property
     def projects(self) -> bool:
         """Whether a step must be followed by a projection."""

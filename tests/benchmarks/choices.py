@@ -28,6 +28,7 @@ from tests.benchmarks.timing import milliseconds
 
 KEPT = Path(rules.__file__).parent / "data/choices.json"
 NEVER, ALWAYS = 0.0, 1e12
+REPEATS = 61  # a call takes a millisecond: with 15 repeats ratios vary by a tenth
 
 
 class Ladder(NamedTuple):
@@ -87,7 +88,7 @@ def compared(ladder: Ladder, rung: tuple[float, Callable[[], Any]]) -> tuple[flo
     size, call = rung
     with_it, without = (ALWAYS, NEVER) if ladder.below else (NEVER, ALWAYS)
     times = milliseconds(
-        {"with": forced(ladder.name, with_it, call), "without": forced(ladder.name, without, call)}
+        {"with": forced(ladder.name, with_it, call), "without": forced(ladder.name, without, call)}, REPEATS
     )
     return size, (times["with"], times["without"])
 

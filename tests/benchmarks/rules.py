@@ -3,15 +3,18 @@
     python -m tests.benchmarks.rules [PART OF A NAME] [--keep MACHINE]
 
 `--keep "what machine this is"` writes the ratios to `diffprog/rules/data/measured.json`, which `diffprog rules` and
-the docs print. Medians of interleaved calls in one process, float32. A backward pass is timed alone: what the forward
-pass saved is an argument. Ratios above 1 are in favour of the rule. Memory is kept (`diffprog.tune`) for all alike,
-PyTorch too: otherwise large arrays would be a comparison of page faults.
+the docs print. Medians of interleaved calls in one process, float32. "backward" and "gradient" are the backward pass
+alone: what the forward pass saved is an argument. "both ways" is forward and backward in one program: where a rule
+saves less than autodiff and computes more, that is what one pays. Ratios above 1 are in favour of the rule; where both
+compile to the same program, the ratio is 1 and what was timed is noise. Memory is kept (`diffprog.tune`) for all
+alike, PyTorch too: otherwise large arrays would be a comparison of page faults.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -37,7 +40,8 @@ KEPT = Path(rules.__file__).parent / "data/measured.json"
 class Row(NamedTuple):
     """One comparison: the same function twice, its arguments, and which gradient is timed (None: forward).
 
-    `least` is the ratio that is wanted; `compile_plain` is False where the calls themselves are compared.
+    `least` is the ratio that is wanted; `compile_plain` is False where the calls themselves are compared;
+    `both_ways` times forward and backward together.
     """
 
     rule: str
@@ -49,6 +53,7 @@ class Row(NamedTuple):
     torch: Callable[..., Any] | None = None
     least: float = 0.97
     compile_plain: bool = True
+    both_ways: bool = False
 
 
 def main() -> None:
@@ -69,38 +74,78 @@ def main() -> None:
 
 def measure(row: Row) -> dict[str, Any]:
     """Time one row, print it, and return what is kept of it."""
-    times = milliseconds(calls(row), REPEATS)
+    found = calls(row)
+    same = found["hand"].same_as(found["plain"])
+    times = milliseconds(found, REPEATS)
     ratios = {name: times[name] / times["hand"] for name in times if name != "hand"}
+    if same:
+        ratios["plain"] = 1.0
     verdict = "" if ratios["plain"] >= row.least else f"   BELOW {row.least}"
     cells = "  ".join(f"{name} {ms:8.3f}" for name, ms in times.items())
     ahead = "  ".join(f"{name}/hand {ratio:6.2f}" for name, ratio in ratios.items())
-    print(f"{row.rule + ': ' + row.name:<84} {cells}   {ahead}{verdict}", flush=True)
+    note = "   the same program" if same else ""
+    print(f"{row.rule + ': ' + row.name:<84} {cells}   {ahead}{note}{verdict}", flush=True)
     torch = round(ratios["torch"], 2) if "torch" in ratios else None
     return {"rule": row.rule, "what": row.name, "plain": round(ratios["plain"], 2), "torch": torch}
 
 
-def calls(row: Row) -> dict[str, Call]:
+class Timed:
+    """What is timed, and the program it runs, if it is one."""
+
+    def __init__(self, call: Call, program: str = ""):
+        self.call, self.program = call, program
+
+    def __call__(self) -> Any:
+        return self.call()
+
+    def same_as(self, other: Timed) -> bool:
+        """Whether both are one and the same compiled program."""
+        return bool(self.program) and self.program == other.program
+
+
+def calls(row: Row) -> dict[str, Timed]:
     """What is timed for a row."""
     found = {"hand": compiled(row.hand, row)}
-    found["plain"] = compiled(row.plain, row) if row.compile_plain else lambda: row.plain(*row.args)
+    found["plain"] = compiled(row.plain, row) if row.compile_plain else Timed(lambda: row.plain(*row.args))
     if row.torch is not None and (torch := in_pytorch(row)) is not None:
-        found["torch"] = torch
+        found["torch"] = Timed(torch)
     return found
 
 
-def compiled(function: Callable[..., Any], row: Row) -> Call:
-    """The forward pass, or the backward pass alone, as a compiled call."""
+def compiled(function: Callable[..., Any], row: Row) -> Timed:
+    """The forward pass, the backward pass alone, or both, as a compiled call."""
     if row.gradient is None:
-        forward = jax.jit(function)
-        return lambda: forward(*row.args)
+        return program(function, *row.args)
 
     def along(x: Any) -> Any:
         return function(*row.args[: row.gradient], x, *row.args[row.gradient + 1 :])
 
-    out, pull = jax.jit(lambda x: jax.vjp(along, x))(row.args[row.gradient])
+    def both(x: Any, g: Any) -> Any:
+        out, pull = jax.vjp(along, x)
+        return out, pull(g)
+
+    x = row.args[row.gradient]
+    out = jax.eval_shape(along, x)
     cotangent = jax.tree.map(lambda y: jax.random.normal(jax.random.key(1), y.shape, y.dtype), out)
-    backward = jax.jit(lambda pull, g: pull(g))
-    return lambda: backward(pull, cotangent)
+    if row.both_ways:
+        return program(both, x, cotangent)
+    _, pull = jax.jit(lambda x: jax.vjp(along, x))(x)
+    return program(lambda pull, g: pull(g), pull, cotangent)
+
+
+def program(function: Callable[..., Any], *args: Any) -> Timed:
+    """A compiled call, and its program without the names and lines it was written under."""
+    jitted = jax.jit(function)
+    text = jitted.lower(*args).compile().as_text() or ""
+    text = re.sub(
+        r"^(HloModule|FileNames|FunctionNames|FileLocations|StackFrames|\d+ ).*\n", "", text, flags=re.M
+    )
+    text = re.sub(r", (metadata|frontend_attributes)=\{[^}]*\}", "", text)
+    names: dict[str, str] = {}
+    return Timed(
+        lambda: jitted(*args),
+        re.sub(r"%[\w.-]+", lambda found: names.setdefault(found[0], f"%{len(names)}"), text),
+    )
 
 
 def in_pytorch(row: Row) -> Call | None:
@@ -328,16 +373,18 @@ def booked() -> Iterator[Row]:
     for name, args in arguments.items():
         rule = find(name)
         hand, plain = (partial(f, **settings.get(name, {})) for f in (rule.function, rule.reference))
-        yield Row(name, f"{list(args[0].shape)}, backward", hand, plain, args, 0)
+        yield Row(name, f"{list(args[0].shape)}, both ways", hand, plain, args, 0, both_ways=True)
     exact = (partial(f, approximate=False) for f in (find("gelu").function, find("gelu").reference))
-    yield Row("gelu", f"exact, {list(maps)}, backward", *exact, (draw(*maps),), 0)
+    yield Row("gelu", f"exact, {list(maps)}, both ways", *exact, (draw(*maps),), 0, both_ways=True)
     for method in ("bilinear", "cubic", "nearest"):
         hand, plain = (
             partial(f, shape=(8, 224, 224, 3), method=method)
             for f in (find("resize").function, find("resize").reference)
         )
         name = "nearest-neighbour resize" if method == "nearest" else "resize"
-        yield Row(name, f"{method}, {list(image)} -> 224 px, backward", hand, plain, (draw(*image),), 0)
+        yield Row(
+            name, f"{method}, {list(image)} -> 224 px, both ways", hand, plain, (draw(*image),), 0, both_ways=True
+        )  # fmt: skip
 
 
 def loops() -> Iterator[Row]:

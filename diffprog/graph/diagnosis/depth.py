@@ -14,7 +14,7 @@ import numpy as np
 
 from diffprog.graph.diagnosis.findings import Finding
 from diffprog.graph.diagnosis.view import COPIES, View, is_heavy, norm
-from diffprog.graph.program import Node
+from diffprog.graph.node import Node
 
 FEWEST = {True: 5, False: 8}  # layers from which there is a depth to speak of: heavy ones, or any
 TOTAL = 1e4  # factor between the first and the last layer from which it is reported

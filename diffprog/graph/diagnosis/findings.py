@@ -13,7 +13,7 @@ import textwrap
 from typing import Literal, NamedTuple
 
 from diffprog.graph.diagnosis.curvature import Spectrum
-from diffprog.graph.program import Source
+from diffprog.graph.node import Source
 
 Severity = Literal["error", "warning", "note"]
 ORDER: tuple[Severity, ...] = ("error", "warning", "note")

@@ -14,7 +14,7 @@ import numpy as np
 
 from diffprog.graph.diagnosis.findings import Finding, percent
 from diffprog.graph.diagnosis.view import View, is_heavy
-from diffprog.graph.program import Node
+from diffprog.graph.node import Node
 
 SICK = 0.9  # share of units from which a layer is reported as sick
 FEW = 8  # examples, below which healthy units may well all rest but a few; then only a whole layer counts

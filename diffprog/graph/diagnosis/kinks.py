@@ -12,7 +12,7 @@ import numpy as np
 
 from diffprog.graph.diagnosis.findings import Finding, Severity
 from diffprog.graph.diagnosis.view import View, wide
-from diffprog.graph.program import Node
+from diffprog.graph.node import Node
 
 MUCH = 0.5  # with fewer entries at the kink, the others still say where to go
 _CORNER = "a smooth form, such as sqrt(x ** 2 + eps); or nothing, if this is where the cost should be least"

@@ -17,7 +17,7 @@ from diffprog.graph.diagnosis.curvature import Spectrum
 from diffprog.graph.diagnosis.findings import Finding
 from diffprog.graph.diagnosis.line import SAMPLES, Line
 from diffprog.graph.diagnosis.view import View
-from diffprog.graph.program import Node
+from diffprog.graph.node import Node
 
 TURNS = 16  # of 63: as a sum of a few smooth bends has no reason to
 HARD = 1000.0  # condition number from which gradient descent needs more than a thousand steps for a digit

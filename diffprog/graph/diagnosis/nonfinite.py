@@ -15,7 +15,7 @@ import numpy as np
 from diffprog.graph.diagnosis.findings import Finding, listed
 from diffprog.graph.diagnosis.reach import ancestors
 from diffprog.graph.diagnosis.view import COPIES, View, floating
-from diffprog.graph.program import Node
+from diffprog.graph.node import Node
 
 MOST = 3  # culprits named; what they spoil shows no more
 HUGE = 1e18  # cotangents beyond this overflow in a product, not by a slope

@@ -16,7 +16,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from diffprog.graph.program import Graph, Node
+from diffprog.graph.node import Node
+from diffprog.graph.program import Graph
 
 Pull = Callable[[Any], Any]
 _NO_DERIVATIVE = (TypeError, ValueError, NotImplementedError)  # how JAX says it

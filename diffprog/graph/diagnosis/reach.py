@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 import jax
 
 from diffprog.graph.names import is_floating
-from diffprog.graph.program import Graph, Node
+from diffprog.graph.node import Node
+from diffprog.graph.program import Graph
 
 
 class Reach(NamedTuple):

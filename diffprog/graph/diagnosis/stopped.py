@@ -14,7 +14,8 @@ from diffprog.graph.diagnosis.findings import Finding, listed
 from diffprog.graph.diagnosis.reach import Reach, ancestors
 from diffprog.graph.diagnosis.view import View
 from diffprog.graph.names import is_floating
-from diffprog.graph.program import Graph, Node
+from diffprog.graph.node import Node
+from diffprog.graph.program import Graph
 
 _STEPS = "is a step: its derivative is 0 wherever it exists"
 _THROUGH = "a straight-through estimator, x + stop_gradient({name}(x) - x), or a smooth surrogate"

@@ -12,7 +12,8 @@ import numpy as np
 from diffprog.graph.diagnosis.observe import Observed
 from diffprog.graph.diagnosis.reach import Reach
 from diffprog.graph.names import is_floating
-from diffprog.graph.program import Graph, Node
+from diffprog.graph.node import Node
+from diffprog.graph.program import Graph
 
 COPIES = (
     "broadcast_in_dim",

@@ -21,10 +21,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, overload
 
 from diffprog.errors import InvalidInput
+from diffprog.graph.node import Node
 from diffprog.graph.overriding.backward import Forward, Override, with_backward
 from diffprog.graph.overriding.fast import fast
 from diffprog.graph.overriding.recognize import Operation, Overridden, operations
-from diffprog.graph.program import Graph, Node
+from diffprog.graph.program import Graph
 from diffprog.graph.trace import change_bodies, trace_call
 
 Backward = Callable[..., Any]  # (inputs, x_out, g_out) -> g_in

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from diffprog.graph.program import Graph, Node, Value
+from diffprog.graph.node import Node, Value
+from diffprog.graph.program import Graph
 
 _COPIES = ("broadcast_in_dim", "convert_element_type", "reshape", "squeeze", "copy")
 _COMPARISONS = ("gt", "ge", "lt", "le")

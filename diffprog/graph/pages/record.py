@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:  # those modules use this one
-    from diffprog.graph.program import Graph, Node
+    from diffprog.graph.node import Node
+    from diffprog.graph.program import Graph
 
 Scope = tuple[str, ...]
 LONGEST_TEXT = 200

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from diffprog.graph.program import Node, Value
+from diffprog.graph.node import Node, Value
 from diffprog.graph.trace import settings, written_in
 from diffprog.rules import book
 

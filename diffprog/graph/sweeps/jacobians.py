@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from diffprog.errors import InvalidInput
-from diffprog.graph.program import Node
+from diffprog.graph.node import Node
 
 MOST_ENTRIES = 2**26  # half a gigabyte in float64
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import jax
 
 from diffprog.errors import InvalidInput
-from diffprog.graph.program import Node, Source
+from diffprog.graph.node import Node, Source
 from diffprog.graph.sweeps.jacobians import local_jacobian
 from diffprog.graph.sweeps.layouts import Layout, check_layout, convert
 from diffprog.graph.sweeps.summary import aligned, in_words

@@ -17,7 +17,8 @@ import numpy as np
 
 from diffprog.errors import DiffprogError, InvalidInput
 from diffprog.graph.names import is_floating
-from diffprog.graph.program import Graph, Node
+from diffprog.graph.node import Node
+from diffprog.graph.program import Graph
 
 # Floating-point results whose derivative is zero by definition: JAX sends nothing back through them.
 _PASS_NOTHING = frozenset({"sign", "floor", "ceil", "round", "nextafter", "stop_gradient"})

@@ -41,6 +41,8 @@ def plain(x: Array, W: Array, shape: Shape) -> Array:
 def mirrored(W: Array, groups: int = 1) -> Array:
     """The kernel of the input gradient: taps flipped, input and output channels swapped within each group."""
     space = W.ndim - 2
+    if groups == 1:
+        return jnp.flip(W, tuple(range(space))).swapaxes(-1, -2)
     split = jnp.flip(W, tuple(range(space))).reshape(*W.shape[:-1], groups, W.shape[-1] // groups)
     swapped = jnp.moveaxis(split, space, -1)  # (*taps, C, groups, D) -> (*taps, groups, D, C)
     return jnp.moveaxis(swapped, space, space + 1).reshape(*W.shape[:-2], W.shape[-1] // groups, -1)

@@ -9,7 +9,7 @@ stated: the square root's slope at 0 is 0, so that the gradient of a norm at 0 i
 from __future__ import annotations
 
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax
 
 from diffprog.rules.core.anatomy import Backward, operation
 from diffprog.rules.core.floating import has_derivative
@@ -68,11 +68,11 @@ def square(x: Array) -> Array:
 
 # ---- sqrt: phi' = 1 / (2 sqrt(x_in)), 0 at 0 ---------------------------------------------------------------
 # Saved: the input and not the output, whose own infinite slope at 0 would make the second derivative NaN there.
+# Infinity in place of 0 makes the slope 0, and its slopes too.
 
 
 def _sqrt_slope(x: Array) -> Array:
-    zero = x == 0
-    return jnp.where(zero, 0, 0.5 / jnp.sqrt(jnp.where(zero, 1, x)))
+    return 0.5 * lax.rsqrt(jnp.where(x == 0, jnp.inf, x))
 
 
 _sqrt = elementwise("sqrt", lambda x: jnp.sqrt(x), save=lambda x, y: x, slope=_sqrt_slope)
