@@ -21,9 +21,10 @@ from jax import Array
 from diffprog.errors import InvalidInput
 from diffprog.graph.objective import Objective
 from diffprog.optimize.progress import Progress, Told, bar, silent
+from diffprog.vision.canvases import Size
 from diffprog.vision.drawing import Drawing
 from diffprog.vision.program import DEFAULT_SIZE, Job, Model, Part, Program
-from diffprog.vision.recipe import Recipe, default_for
+from diffprog.vision.recipes import Recipe, default_for
 
 
 def visualize(
@@ -31,7 +32,7 @@ def visualize(
     objective: Objective | Sequence[Objective],
     *,
     recipe: Recipe | None = None,
-    size: int | None = None,
+    size: Size | None = None,
     steps: int | None = None,
     n: int = 1,
     key: Array | int | None = None,
@@ -43,8 +44,9 @@ def visualize(
     Args:
       model: any JAX function of pictures [B, H, W, 3], RGB in [0, 1]; a `Network`, a Flax module, a lambda.
       objective: what to excite, or a list of them, all of the same form, drawn in turn.
-      recipe: how to draw, see `diffprog.vision.recipe`; left out, `recipes.default_for(model)`.
-      size: height and width in pixels, in place of the recipe's (and of the model's `input_size`).
+      recipe: how to draw, see `diffprog.vision.recipes`; left out, `recipes.default_for(model)`.
+      size: height and width in pixels, or (height, width), in place of the recipe's (and of the model's `input_size`).
+        A photograph's or a generator's canvas has a size of its own.
       steps: in place of the recipe's.
       n: how many pictures of every objective, each with a key of its own.
       key: a number s, and picture i has the key of number s + i (0 when left out); or a PRNG key, and it has
@@ -64,7 +66,8 @@ def visualize(
     _check_request(objectives, n)
     keys = picture_keys(key, n)
     jobs = [Job(o, k) for o in objectives for k in keys]
-    group = 1 if jax.default_backend() == "cpu" else len(jobs)
+    together = hasattr(recipe.canvas, "init_all")  # pictures that share parameters are drawn in one group
+    group = 1 if jax.default_backend() == "cpu" and not together else len(jobs)
     program = Program(model, objectives, recipe, group)
     report = bar(title or "drawing", _score) if progress is True else (progress or silent)
     parts: list[Part] = []
@@ -110,9 +113,9 @@ def _drawing(
     )
 
 
-def _settled(recipe: Recipe, model: Model, size: int | None, steps: int | None) -> Recipe:
+def _settled(recipe: Recipe, model: Model, size: Size | None, steps: int | None) -> Recipe:
     changes: dict[str, Any] = {} if steps is None else {"steps": steps}
-    size = size if size is not None else recipe.size
+    size = size if size is not None else getattr(recipe.canvas, "size", recipe.size)
     changes["size"] = size if size is not None else getattr(model, "input_size", DEFAULT_SIZE)
     return recipe.replace(**changes)
 
