@@ -14,7 +14,7 @@ from pathlib import Path
 from diffprog.errors import BadFile, InvalidInput, Unreachable
 from diffprog.models import Card
 from diffprog.vision import Recipe, check_destination, read_request, recipes
-from diffprog.vision.transform import output_shape
+from diffprog.vision.transforms import output_shape
 
 LARGEST_SEED = 2**32 - 1  # keys are made of 32-bit words
 LARGEST_SIZE = 4096  # a typing error, or a picture from elsewhere, should not take all memory

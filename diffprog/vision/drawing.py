@@ -22,14 +22,15 @@ from diffprog.errors import BadFile, InvalidInput, Unreachable
 from diffprog.files import check_path, write_whole
 from diffprog.graph.objectives import Objective, objective_from_dict, objective_to_dict
 from diffprog.graph.objectives.record import LARGEST_ARRAY
-from diffprog.vision.recipe import Recipe
+from diffprog.vision.canvases.canvas import height_width
+from diffprog.vision.recipes import Recipe
 
 METADATA_KEY = "diffprog"
 PACKAGES = ("diffprog", "jax", "jaxlib", "flax", "optax", "numpy")
 MARGIN = 4
 LARGEST_METADATA = 1 << 20
 # A file from outside cannot ask for more than this; nobody draws so much into one picture by hand.
-LARGEST_REQUEST = {"size": 4096, "steps": 100_000, "pictures": 1024}
+LARGEST_REQUEST = {"size": 4096, "steps": 100_000, "pictures": 1024, "views": 256}
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +38,7 @@ class Drawing:
     """Pictures and how they came about; a notebook shows them.
 
     Attributes:
-      images: float32 [pictures, H, W, 3], RGB in [0, 1], objective by objective.
+      images: float32 [pictures, H, W, C] in [0, 1], objective by objective; RGB, or the canvas's own channels.
       scores: [pictures], the objective of every picture as it is.
       robust_scores: [pictures], its mean over fresh draws of the recipe's transforms.
       history: [steps, pictures], the objective of what was seen at every step.
@@ -61,15 +62,26 @@ class Drawing:
     stopped: str
 
     def sheet(self) -> Image.Image:
-        """The picture, or all of them side by side in a grid."""
+        """The picture, or all of them side by side in a grid; of four channels, the last is opacity.
+
+        Raises:
+          InvalidInput: pictures of a number of channels that no PNG has.
+        """
         pixels = np.round(np.clip(self.images, 0, 1) * 255).astype(np.uint8)
+        if pixels.shape[-1] not in (1, 3, 4):
+            raise InvalidInput(
+                f"pictures of {pixels.shape[-1]} channels to save",
+                "1 (grey), 3 (RGB) or 4 (with opacity)",
+                "np.save(path, drawing.images), or three channels of them",
+            )
+        pixels = np.repeat(pixels, 3, axis=-1) if pixels.shape[-1] == 1 else pixels
         if len(pixels) == 1:
             return Image.fromarray(pixels[0])
-        count, height, width = pixels.shape[:3]
+        count, height, width, channels = pixels.shape
         columns = len(self.keys) if 1 < len(self.keys) < count else int(np.ceil(np.sqrt(count)))
         rows = -(-count // columns)
         sheet = np.full(
-            (rows * (height + MARGIN) + MARGIN, columns * (width + MARGIN) + MARGIN, 3), 255, np.uint8
+            (rows * (height + MARGIN) + MARGIN, columns * (width + MARGIN) + MARGIN, channels), 255, np.uint8
         )
         for number, picture in enumerate(pixels):
             top = MARGIN + (number // columns) * (height + MARGIN)
@@ -163,8 +175,9 @@ def read_request(path: str | os.PathLike[str]) -> Request:
 
 def _bounded(request: Request, path: str | os.PathLike[str]) -> Request:
     asked = {
-        "size": request.recipe.size or 0,
+        "size": max(height_width(request.recipe.size or 1)),
         "steps": request.recipe.steps,
+        "views": request.recipe.views,
         "pictures": len(request.keys) * len(request.objectives),
     }
     for what, number in asked.items():

@@ -23,9 +23,9 @@ from diffprog.errors import InvalidInput
 from diffprog.files import write_whole
 from diffprog.graph.objectives import activations, direction
 from diffprog.optimize.progress import Progress
-from diffprog.vision import canvas, regularizer, transform
+from diffprog.vision import canvas, regularizer
 from diffprog.vision.drawing import Drawing, check_destination
-from diffprog.vision.recipe import Recipe
+from diffprog.vision.recipes import Recipe
 from diffprog.vision.scoring import Model
 from diffprog.vision.visualize import visualize
 
@@ -33,14 +33,14 @@ GREY = 0.5  # a position where nothing is active
 CELL = Recipe(
     size=64,
     steps=96,
-    canvas=canvas.Fourier(decay=0.8),
+    canvas=canvases.Fourier(decay=0.8),
     transforms=(
-        transform.NormalizeGradient(),
-        transform.ScaleBetween(0.85, 1.15),
-        transform.RotateBetween(8.0),
-        transform.Shift(6.0),
+        transforms.NormalizeGradient(),
+        transforms.ScaleBetween(0.85, 1.15),
+        transforms.RotateBetween(8.0),
+        transforms.Shift(6.0),
     ),
-    regularizers=(regularizer.TotalVariation(20.0),),
+    regularizers=(regularizers.TotalVariation(20.0),),
     redirect_always=False,
 )
 """For cells: small canvases, small moves, fewer steps than a picture that is looked at alone."""

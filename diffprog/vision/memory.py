@@ -11,7 +11,7 @@ MEBIBYTE, GIBIBYTE = 1 << 20, 1 << 30
 SPARE = 0.8  # of what is free, for the size that is recommended
 
 
-def check_memory(compiled: Any, group: int, size: int) -> Any:
+def check_memory(compiled: Any, group: int, size: tuple[int, int]) -> Any:
     """The same compiled step, if it fits.
 
     Args:
@@ -25,11 +25,11 @@ def check_memory(compiled: Any, group: int, size: int) -> Any:
     needed, free = memory.needed(compiled), memory.free()
     if needed is None or free is None or needed <= free:
         return compiled
-    fits = int(size * (SPARE * max(free, 0) / needed) ** 0.5) // 32 * 32
+    fits = int(min(size) * (SPARE * max(free, 0) / needed) ** 0.5) // 32 * 32
     pictures = "a picture" if group == 1 else f"{group} pictures at once, each"
     smaller = f"size={fits}" if fits else "closing other programs"
     raise InvalidInput(
-        f"{pictures} of {size}x{size} pixels, which takes {_told(needed)}",
+        f"{pictures} of {size[0]}x{size[1]} pixels, which takes {_told(needed)}",
         f"at most {_told(max(free, 0))}, which is what this machine has free",
         smaller if group == 1 else f"{smaller}, or fewer pictures at once: a smaller n",
     )

@@ -7,7 +7,6 @@ objective: then the group is one drawing, seen through the same transforms.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -17,19 +16,23 @@ import numpy as np
 from jax import Array
 
 from diffprog.errors import InvalidInput
-from diffprog.graph import Graph, redirect_relus
-from diffprog.graph.objectives import Constant, Objective, naturalness, with_class_probability
-from diffprog.optimize import Stage, State, compiled, initial, optimize
+from diffprog.graph import Graph, override, redirect_relus
+from diffprog.graph.objectives import Objective, with_class_probability
+from diffprog.optimize import Stage, State, initial, optimize, stepper
 from diffprog.optimize.progress import Progress
 from diffprog.vision import scoring, silence
+from diffprog.vision.balance import weights
+from diffprog.vision.canvases.canvas import height_width
 from diffprog.vision.memory import check_memory
-from diffprog.vision.recipe import Recipe
+from diffprog.vision.placement import Placement
+from diffprog.vision.prior import prior
+from diffprog.vision.recipes import Recipe
 from diffprog.vision.scoring import Model, check_objective, trace_model
-from diffprog.vision.transform import Compose, output_shape
+from diffprog.vision.shapes import shapes
+from diffprog.vision.transforms import Compose, still
 
 ROBUST_DRAWS = 16
 DEFAULT_SIZE = 224
-LEAST_POSITIONS = 128  # 14 x 14 counts, 7 x 7 does not
 JUDGING = 0xFFFFFFFF  # a step that no run reaches: its keys draw the transforms of the verdict
 
 
@@ -50,10 +53,29 @@ class Part(NamedTuple):
     stopped: str
 
 
+class Arguments(NamedTuple):
+    """What a step takes beside its state.
+
+    Attributes:
+      scored: the objective that is told.
+      driven: what the picture follows: the objective, with the class's log-probability where the recipe has it.
+      prior: what the recipe wants of every picture.
+      consts: the network's parameters.
+      weights: of the regularizers, [pictures, regularizers].
+    """
+
+    scored: Objective
+    driven: Objective
+    prior: Objective
+    consts: Sequence[Any]
+    weights: Array
+
+
 class Program:
     """What draws pictures in groups of one size from one model by one recipe.
 
     Attributes:
+      placement: how a group lies on several devices; None for one.
       method: the optimizer.
       step: one compiled step of it.
       waking_step: the same with redirected ReLUs, for the first steps.
@@ -62,24 +84,28 @@ class Program:
       InvalidInput: an objective that the model does not have, or a model that cannot be drawn from.
     """
 
-    def __init__(self, model: Model, objectives: Sequence[Objective], recipe: Recipe, group: int = 1):
-        self.recipe, self.group = recipe, group
-        self.transform = Compose(recipe.transforms) if recipe.transforms else None
-        self.size = recipe.size or DEFAULT_SIZE
-        shape = output_shape(recipe.transforms, (self.size, self.size))
-        self.seen = trace_model(model, (group, *shape, 3))
-        same = shape == (self.size, self.size)
-        self.bare = self.seen if same else trace_model(model, (group, self.size, self.size, 3))
-        self.prior = _prior(model, recipe, self.bare)
+    def __init__(
+        self, model: Model, objectives: Sequence[Objective], recipe: Recipe, group: int = 1,
+        placement: Placement | None = None,
+    ):  # fmt: skip
+        self.recipe, self.group, self.placement = recipe, group, placement
+        self.transform = Compose(recipe.transforms)
+        self.size = height_width(recipe.size or DEFAULT_SIZE)
+        seen, calm = shapes(recipe, self.size)
+        self.seen = trace_model(model, (group * recipe.views, *seen))
+        same = seen == calm and recipe.views == 1
+        self.bare = self.seen if same else trace_model(model, (group, *calm))
+        self.prior = prior(model, recipe, self.bare)
         for graph in (self.bare,) if same else (self.bare, self.seen):
             for one in (*objectives, self.prior):
                 check_objective(graph, one)
         self.method = recipe.optimizer()
         self.differentiable = False  # whether a gradient can reach the picture; known once a step is traced
-        self.step = compiled(self._cost(self.seen), self.method, True)
-        self.waking_step = compiled(self._cost(redirect_relus(self.seen)), self.method, True)
+        driving = override(self.seen, [one() for one in recipe.overrides])
+        self.step = self._step(driving)
+        self.waking_step = self._step(redirect_relus(driving))
         self.ready: dict[int, Callable[..., Any]] = {}
-        self.judge = jax.jit(self._judge)
+        self.judge = jax.jit(placement.gathered(self._judge) if placement else self._judge)
 
     def draw(self, jobs: Sequence[Job], progress: Progress) -> Part:
         """Draw one picture for every job of a group.
@@ -87,27 +113,81 @@ class Program:
         Raises:
           InvalidInput: an objective without a gradient, or pictures for which there is not enough memory.
         """
-        keys = jnp.stack([job.key for job in jobs])
-        args = self.arguments([job.objective for job in jobs])
-        stages = self._stages(keys, args)
-        start = self._start(keys)
+        keys, args = self._given(jobs)
+        start = self.start(keys)
+        args = args._replace(weights=weights(self.recipe, self._cost(self.seen), start, keys, args))
+        stages = self._stages(initial(start, self.method, keys), args)
         run = optimize(stages, start, self.method, key=keys, args=args, progress=progress)
-        images, scores, robust = self.judge(run.value, keys, args[0], self.seen.consts)
+        images, scores, robust = self.judge(run.value, keys, args.scored, args.consts)
         history = run.records if run.records is not None else np.zeros((0, len(jobs)))
         return Part(
             np.asarray(images), np.asarray(scores), np.asarray(robust), np.asarray(history), run.stopped
         )
 
-    def arguments(self, objectives: Sequence[Objective]) -> tuple[Any, ...]:
-        """What a step takes beside its state: what is scored, what drives it, the prior, the network's parameters."""
+    def arguments(self, objectives: Sequence[Objective]) -> Arguments:
+        """What a step takes beside its state."""
         driven = [with_class_probability(one, self.recipe.class_probability) for one in objectives]
-        prior = jax.tree.map(jnp.asarray, self.prior)
-        return scoring.stacked(objectives), scoring.stacked(driven), prior, self.seen.consts
+        return Arguments(
+            scoring.stacked(objectives),
+            scoring.stacked(driven),
+            jax.tree.map(jnp.asarray, self.prior),
+            self.seen.consts,
+            jnp.ones((len(objectives), len(self.recipe.regularizers))),
+        )
+
+    def start(self, keys: Array) -> Any:
+        """Parameters of the first pictures."""
+        canvas = self.recipe.canvas
+        if hasattr(canvas, "init_all"):
+            return canvas.init_all(keys, self.size)
+        return jax.vmap(lambda key: canvas.init(key, self.size))(keys)
 
     def why_silent(self, objectives: Sequence[Objective], images: np.ndarray) -> InvalidInput | None:
         """Why a group's scores did not move in all steps; None if they have a gradient after all."""
-        score = self._score(scoring.stacked(objectives))
-        return silence.silent(self.bare, score, jnp.asarray(images), self.recipe.steps)
+        calm = jax.vmap(lambda image: still(self.recipe.transforms, image))(jnp.asarray(images))
+        return silence.silent(self.bare, self._score(scoring.stacked(objectives)), calm, self.recipe.steps)
+
+    def _given(self, jobs: Sequence[Job]) -> tuple[Array, Arguments]:
+        """The keys and the arguments of a group, where they belong."""
+        keys = jnp.stack([job.key for job in jobs])
+        args = self.arguments([job.objective for job in jobs])
+        if self.placement is None:
+            return keys, args
+        whole = self.placement.placed((args.prior, args.consts), split=False)
+        keys, scored, driven, ones = self.placement.placed((keys, args.scored, args.driven, args.weights))
+        return keys, Arguments(scored, driven, *whole, ones)
+
+    def _images(self, params: Any) -> Array:
+        canvas = self.recipe.canvas
+        return canvas.to_images(params) if hasattr(canvas, "to_images") else jax.vmap(canvas.to_image)(params)
+
+    def _step(self, graph: Graph) -> Callable[..., Any]:
+        """A compiled step, which tells the cost what share of all steps is behind."""
+        step = stepper(self._cost(graph), self.method, True)
+
+        def with_progress(state: State, *args: Any) -> Any:
+            return step(state, *args, state.step / self.recipe.steps)
+
+        return jax.jit(self.placement.kept(with_progress) if self.placement else with_progress)
+
+    def _stages(self, state: State, args: Arguments) -> list[Stage]:
+        steps, waking = self.recipe.steps, min(self.recipe.redirect_steps, self.recipe.steps)
+        if waking and not self.recipe.redirect_always:
+            silent = bool(jnp.any(self._ready(self.step, state, args)(state, *args)[1].record == 0))
+            waking = waking if silent else 0
+        counts = ((self.waking_step, waking), (self.step, steps - waking))
+        return [Stage(self._ready(step, state, args), count) for step, count in counts if count]
+
+    def _ready(self, step: Any, state: State, args: Arguments) -> Callable[..., Any]:
+        """A step, compiled once for all groups; what it cannot do is said before it starts."""
+        if id(step) not in self.ready:
+            lowered = step.lower(state, *args)
+            if not self.differentiable:
+                shape = (self.group, *self.bare.values[self.bare.inputs[0]].shape[1:])
+                score = self._score(args.scored)
+                raise silence.never(self.bare, score, jax.ShapeDtypeStruct(shape, jnp.float32))
+            self.ready[id(step)] = check_memory(lowered.compile(), self.group, self.size)
+        return self.ready[id(step)]
 
     def _score(self, objective: Objective) -> Callable[[Array], Array]:
         def score(pictures: Array) -> Array:
@@ -116,93 +196,59 @@ class Program:
 
         return score
 
-    def _start(self, keys: Array) -> Any:
-        return jax.vmap(lambda key: self.recipe.canvas.init(key, self.size))(keys)
-
-    def _stages(self, keys: Array, args: tuple[Any, ...]) -> list[Stage]:
-        steps, waking = self.recipe.steps, min(self.recipe.redirect_steps, self.recipe.steps)
-        if waking and not self.recipe.redirect_always:
-            state = self._state(keys)
-            silent = bool(jnp.any(self._ready(self.step, keys, args)(state, *args)[1].record == 0))
-            waking = waking if silent else 0
-        counts = ((self.waking_step, waking), (self.step, steps - waking))
-        return [Stage(self._ready(step, keys, args), count) for step, count in counts if count]
-
-    def _state(self, keys: Array) -> State:
-        return initial(self._start(keys), self.method, keys)
-
-    def _ready(self, step: Any, keys: Array, args: tuple[Any, ...]) -> Callable[..., Any]:
-        """A step, compiled once for all groups; what it cannot do is said before it starts."""
-        if id(step) not in self.ready:
-            lowered = step.lower(jax.eval_shape(self._state, keys), *args)
-            if not self.differentiable:
-                shape = (self.group, self.size, self.size, 3)
-                raise silence.never(self.bare, self._score(args[0]), jax.ShapeDtypeStruct(shape, jnp.float32))
-            self.ready[id(step)] = check_memory(lowered.compile(), self.group, self.size)
-        return self.ready[id(step)]
-
     def _cost(self, graph: Graph) -> Callable[..., tuple[Array, Array]]:
         def cost(
-            params: Any, keys: Array, scored: Objective, driven: Objective, prior: Objective, consts: Any
-        ) -> Any:
-            images = jax.vmap(self.recipe.canvas.to_image)(params)
-            seen = self._transformed(images, keys, scored.joint)
+            params: Any, keys: Array, scored: Objective, driven: Objective, prior: Objective, consts: Any,
+            weights: Array, progress: Array,
+        ) -> Any:  # fmt: skip
+            images, views = self._images(params), self.recipe.views
+            seen = self._transformed(images, keys, progress, scored.joint)
             values = scoring.activations(graph, driven.layers | prior.layers, seen, consts)
-            penalty = sum((jax.vmap(r)(images) for r in self.recipe.regularizers), jnp.zeros(len(images)))
-            wanted = silence.noticed(scoring.scores(driven, values), self._differentiable)
+            penalties = [jax.vmap(one)(images) for one in self.recipe.regularizers]
+            penalty = sum((weights[:, i] * one for i, one in enumerate(penalties)), jnp.zeros(len(images)))
+            wanted = silence.noticed(scoring.scores(driven, values, views), self._differentiable)
             natural = prior.together({name: values[name] for name in prior.layers})
-            return jnp.sum(penalty - (wanted + natural)), scoring.scores(scored, values)
+            natural = jnp.sum(natural) / views if jnp.ndim(natural) else len(images) * natural
+            return jnp.sum(penalty - wanted) - natural, scoring.scores(scored, values, views)
 
         return cost
 
     def _differentiable(self) -> None:
         self.differentiable = True
 
-    def _transformed(self, images: Array, keys: Array, joint: bool) -> Array:
-        if self.transform is None:
-            return images
+    def _transformed(
+        self, images: Array, keys: Array, progress: float | Array = 0.0, joint: bool = False
+    ) -> Array:
+        """Pictures as they are seen: [pictures * views, h, w, c], all views of the first picture first."""
         if joint:  # one draw for the group, so that what is in the same place stays there
             keys = keys[jnp.zeros(len(keys), int)]
-        return jax.vmap(self.transform)(images, keys)
+        one = jax.vmap(lambda image, key: self.transform(image, key, progress))
+        if self.recipe.views == 1:
+            return one(images, keys)
+        numbers = jnp.arange(self.recipe.views)
+        views = jax.vmap(lambda key: jax.vmap(jax.random.fold_in, (None, 0))(key, numbers))(keys)
+        seen = jax.vmap(one, (None, 1), 1)(images, views)  # [pictures, views, h, w, c]
+        return seen.reshape(-1, *seen.shape[2:])
 
     def _judge(
         self, params: Any, keys: Array, objectives: Objective, consts: Sequence[Any]
     ) -> tuple[Array, Array, Array]:
         """The pictures, their scores as they are, and their mean scores over fresh transforms."""
-        images = jax.vmap(self.recipe.canvas.to_image)(params)
+        images, views = self._images(params), self.recipe.views
+        calm = jax.vmap(lambda image: still(self.recipe.transforms, image))(images)
 
-        def score(graph: Graph, seen: Array) -> Array:
-            return scoring.scores(objectives, scoring.activations(graph, objectives.layers, seen, consts))
+        def score(graph: Graph, seen: Array, views: int = 1) -> Array:
+            return scoring.scores(
+                objectives, scoring.activations(graph, objectives.layers, seen, consts), views
+            )
 
         def once(number: Array) -> Array:
             fresh = jax.vmap(lambda key: jax.random.fold_in(jax.random.fold_in(key, JUDGING), number))(keys)
-            seen = self._transformed(images, fresh, objectives.joint)
+            seen = self._transformed(images, fresh, joint=objectives.joint)
             # Where shapes allow it, the picture as it is goes first through the same compiled network.
-            return score(self.seen, jnp.where(number == 0, images, seen) if self.seen is self.bare else seen)
+            seen = jnp.where(number == 0, calm, seen) if self.seen is self.bare else seen
+            return score(self.seen, seen, views)
 
-        scores = jax.lax.map(once, jnp.arange(ROBUST_DRAWS + 1))
-        clean = scores[0] if self.seen is self.bare else score(self.bare, images)
+        scores = jax.lax.map(once, jnp.arange(max(1, ROBUST_DRAWS // views) + 1))
+        clean = scores[0] if self.seen is self.bare else score(self.bare, calm)
         return images, clean, scores[1:].mean(0)
-
-
-def _prior(model: Model, recipe: Recipe, graph: Graph) -> Objective:
-    """What the recipe wants of every picture, whatever it is of.
-
-    Layers with few positions are left out: the mean over them says what the picture is of, not how natural it is.
-    """
-    if not recipe.naturalness:
-        return Constant(0.0)
-    statistics = getattr(model, "statistics", None)
-    if not statistics:
-        raise InvalidInput(
-            f"a recipe with naturalness={recipe.naturalness:g} for {getattr(model, 'name', 'a function')}, "
-            "which carries no statistics of natural pictures",
-            "a network trained with batch normalization, whose `statistics` say how its layers see photographs",
-            "recipe=recipes.DEFAULT, or recipe.replace(naturalness=0.0)",
-        )
-    kept = {n: s for n, s in statistics.items() if _positions(graph, n) >= LEAST_POSITIONS}
-    return naturalness(kept) * recipe.naturalness if kept else Constant(0.0)
-
-
-def _positions(graph: Graph, name: str) -> int:
-    return math.prod(graph.values[graph.find(name)].shape[1:-1])

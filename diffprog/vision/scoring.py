@@ -66,9 +66,10 @@ def activations(
     return {**found, OUTPUT: out}
 
 
-def scores(objectives: Objective, values: Activations) -> Array:
-    """One score a picture, of what `stacked` returns."""
+def scores(objectives: Objective, values: Activations, views: int = 1) -> Array:
+    """One score a picture, of what `stacked` returns: the mean over its views, which follow one another."""
     read = {name: values[name] for name in objectives.layers}
+    apart = {name: array.reshape(-1, views, *array.shape[1:]) for name, array in read.items()}
     if objectives.joint:
-        return objectives.together(read)
-    return jax.vmap(lambda objective, values: objective(values))(objectives, read)
+        return jnp.mean(jax.vmap(objectives.together, 1)(apart), 0)
+    return jax.vmap(lambda one, values: jnp.mean(jax.vmap(one)(values)))(objectives, apart)

@@ -6,14 +6,14 @@ one photograph, whose eyes are where they are: there the same moves compare eyes
 
 from __future__ import annotations
 
-from diffprog.vision import transform
-from diffprog.vision.recipe import Recipe
+from diffprog.vision import transforms
+from diffprog.vision.recipes import Recipe
 
 MOVES = (
-    transform.NormalizeGradient(),
-    transform.ScaleBetween(0.95, 1.05),
-    transform.RotateBetween(3.0),
-    transform.Shift(4.0),
+    transforms.NormalizeGradient(),
+    transforms.ScaleBetween(0.95, 1.05),
+    transforms.RotateBetween(3.0),
+    transforms.Shift(4.0),
 )
 
 

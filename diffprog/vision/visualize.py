@@ -22,9 +22,10 @@ from jax import Array
 from diffprog.errors import InvalidInput
 from diffprog.graph.objectives import Objective
 from diffprog.optimize.progress import Progress, Told, bar, silent
+from diffprog.vision.canvases import Size
 from diffprog.vision.drawing import Drawing
 from diffprog.vision.program import DEFAULT_SIZE, Job, Part, Program
-from diffprog.vision.recipe import Recipe, default_for
+from diffprog.vision.recipes import Recipe, default_for
 from diffprog.vision.scoring import Model
 from diffprog.vision.steady import steady
 
@@ -34,7 +35,7 @@ def visualize(
     objective: Objective | Sequence[Objective],
     *,
     recipe: Recipe | None = None,
-    size: int | None = None,
+    size: Size | None = None,
     steps: int | None = None,
     n: int = 1,
     key: Array | int | None = None,
@@ -46,9 +47,10 @@ def visualize(
     Args:
       model: any JAX function of pictures [B, H, W, 3], RGB in [0, 1]; a `Network`, a Flax module, a lambda.
       objective: what to excite, or a list of them, all of the same form, drawn in turn.
-      recipe: how to draw, see `diffprog.vision.recipe`; left out, `recipes.default_for(model)`, with small moves
+      recipe: how to draw, see `diffprog.vision.recipes`; left out, `recipes.default_for(model)`, with small moves
         (`steady`) for objectives that compare with another picture position by position.
-      size: height and width in pixels, in place of the recipe's (and of the model's `input_size`).
+      size: height and width in pixels, or (height, width), in place of the recipe's (and of the model's `input_size`).
+        A photograph's or a generator's canvas has a size of its own.
       steps: in place of the recipe's.
       n: how many pictures of every objective, each with a key of its own.
       key: a number s, and picture i has the key of number s + i (0 when left out); or a PRNG key, and it has
@@ -69,7 +71,7 @@ def visualize(
     recipe = _settled(recipe or _default(model, objectives), model, size, steps)
     keys = picture_keys(key, n)
     jobs = [Job(o, k) for o in objectives for k in keys]
-    group = _group(objectives[0], n, len(jobs))
+    group = _group(objectives[0], recipe, n, len(jobs))
     program = Program(model, objectives, recipe, group)
     report = bar(title or "drawing", _score) if progress is True else (progress or silent)
     parts: list[Part] = []
@@ -87,11 +89,12 @@ def _default(model: Model, objectives: Sequence[Objective]) -> Recipe:
     return steady(recipe) if objectives[0].placed else recipe
 
 
-def _group(objective: Objective, n: int, count: int) -> int:
+def _group(objective: Objective, recipe: Recipe, n: int, count: int) -> int:
     """How many pictures are drawn at once."""
     if objective.joint:
         return n
-    return 1 if jax.default_backend() == "cpu" else count
+    shared = hasattr(recipe.canvas, "init_all")  # pictures that share parameters are one group
+    return 1 if jax.default_backend() == "cpu" and not shared else count
 
 
 def _check_silence(program: Program, parts: Sequence[Part], objectives: Sequence[Objective]) -> None:
@@ -138,9 +141,9 @@ def _drawing(
     )
 
 
-def _settled(recipe: Recipe, model: Model, size: int | None, steps: int | None) -> Recipe:
+def _settled(recipe: Recipe, model: Model, size: Size | None, steps: int | None) -> Recipe:
     changes: dict[str, Any] = {} if steps is None else {"steps": steps}
-    size = size if size is not None else recipe.size
+    size = size if size is not None else getattr(recipe.canvas, "size", recipe.size)
     changes["size"] = size if size is not None else getattr(model, "input_size", DEFAULT_SIZE)
     return recipe.replace(**changes)
 

@@ -10,8 +10,8 @@ from PIL import Image
 
 import diffprog as dp
 from diffprog.errors import InvalidInput
-from diffprog.vision.canvas import Pixel
-from diffprog.vision.recipe import Recipe
+from diffprog.vision.canvases import Pixel
+from diffprog.vision.recipes import Recipe
 
 KERNEL = jax.random.normal(jax.random.key(1), (3, 3, 3, 6))
 QUICK = Recipe(size=12, steps=4, canvas=Pixel(), redirect_steps=0)

@@ -7,7 +7,7 @@ import pytest
 import diffprog as dp
 from diffprog.errors import InvalidInput
 from diffprog.machine import memory
-from diffprog.vision.recipe import DEFAULT, Recipe
+from diffprog.vision.recipes import DEFAULT, Recipe
 
 QUICK = Recipe(size=16, steps=3, redirect_steps=0)
 

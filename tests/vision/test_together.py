@@ -12,9 +12,9 @@ import diffprog as dp
 from diffprog.errors import InvalidInput
 from diffprog.optimize.progress import silent
 from diffprog.vision import read_request, recipes, transform
-from diffprog.vision.canvas import Pixel
+from diffprog.vision.canvases import Pixel
 from diffprog.vision.program import Job, Program
-from diffprog.vision.recipe import Adam, Recipe
+from diffprog.vision.recipes import Adam, Recipe
 
 KERNEL = jax.random.normal(jax.random.key(1), (5, 5, 3, 8)) * 0.2
 PLAIN = Recipe(size=16, steps=4, redirect_steps=0, optimizer=Adam(0.1))

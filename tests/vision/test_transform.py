@@ -1,4 +1,7 @@
-"""Transforms: what they do to known pictures, their moments, their shapes and their keys."""
+"""Transforms: one table that all of them pass; what they do to known pictures, their moments and their keys."""
+
+import dataclasses
+import inspect
 
 import jax
 import jax.numpy as jnp
@@ -7,11 +10,89 @@ import pytest
 
 from diffprog.errors import InvalidInput
 from diffprog.rules.sampling.affine import affine, reference
-from diffprog.vision import transform
+from diffprog.vision import transforms as transform
 from tests.rules.oracle import AGAINST_AUTODIFF, assert_matches_differences, random
 
 KEY = jax.random.key(0)
 PICTURE = jnp.asarray(np.random.default_rng(0).random((12, 10, 3)), jnp.float32)
+
+
+# name: (transform, height and width that it makes of 12 x 10)
+TABLE = {
+    "pad": (transform.Pad(2), (16, 14)),
+    "jitter": (transform.Jitter(2), (10, 8)),
+    "crop or pad": (transform.CropOrPad(9, 13), (9, 13)),
+    "translate": (transform.Translate(4), (12, 10)),
+    "shift": (transform.Shift(2.0), (12, 10)),
+    "scale": (transform.Scale((0.9, 1.1)), (12, 10)),
+    "scale between": (transform.ScaleBetween(0.8, 1.2), (12, 10)),
+    "rotate": (transform.Rotate((-10, 10)), (12, 10)),
+    "rotate between": (transform.RotateBetween(20.0), (12, 10)),
+    "mirror": (transform.Mirror(), (12, 10)),
+    "noise": (transform.Noise(0.1), (12, 10)),
+    "uniform noise": (transform.UniformNoise(0.1), (12, 10)),
+    "contrast": (transform.ContrastBetween(0.5, 0.9), (12, 10)),
+    "colours": (transform.ColorJitter(), (12, 10)),
+    "blur": (transform.BlurBetween(0.5, 1.5), (12, 10)),
+    "erase": (transform.Erase(probability=1.0), (12, 10)),
+    "crop": (transform.Crop(6, 0.3, 0.7), (6, 6)),
+    "shrinking crop": (transform.ShrinkingCrop(6), (6, 6)),
+    "resize": (transform.Resize(7), (7, 7)),
+    "normalize gradient": (transform.NormalizeGradient(), (12, 10)),
+    "background": (transform.OnBackground(), (12, 10)),
+}
+WITHOUT_CHANCE = {"pad", "crop or pad", "resize", "normalize gradient"}
+every_transform = pytest.mark.parametrize("name", TABLE)
+
+
+def picture_for(name):
+    """The picture; with opacity where that is what is transformed."""
+    return jnp.concatenate([PICTURE, PICTURE[..., :1]], -1) if name == "background" else PICTURE
+
+
+def test_the_table_has_every_transform_of_the_room():
+    rooms = {name: part for name, part in vars(transform).items() if inspect.isclass(part)}
+    found = {name for name, part in rooms.items() if dataclasses.is_dataclass(part)}
+    assert found - {"Geometric", "Compose"} == {type(one).__name__ for one, _ in TABLE.values()}
+
+
+@every_transform
+def test_shapes_are_fixed_and_known_before(name):
+    one, shape = TABLE[name]
+    got = jax.jit(one)(picture_for(name), KEY)
+    assert got.shape == (*shape, 3) and got.dtype == jnp.float32 and jnp.isfinite(got).all()
+    assert transform.output_shape((one,), (12, 10)) == shape
+    calm = transform.still((one,), picture_for(name))
+    assert calm.shape[-1] == 3 and jnp.isfinite(calm).all()
+
+
+@every_transform
+def test_the_key_decides_what_is_seen(name):
+    one, image = TABLE[name][0], picture_for(name)
+    seen = [np.asarray(one(image, jax.random.key(number))) for number in (1, 1, 2, 3, 4, 5)]
+    assert (seen[0] == seen[1]).all()
+    assert any((seen[0] != other).any() for other in seen[2:]) != (name in WITHOUT_CHANCE)
+
+
+@every_transform
+def test_every_picture_of_a_batch_has_its_own_draw(name):
+    one, image = TABLE[name][0], picture_for(name)
+    keys = jax.random.split(KEY, 3)
+    together = jax.vmap(one)(jnp.stack([image] * 3), keys)
+    np.testing.assert_allclose(together[2], one(image, keys[2]), atol=1e-5)  # float32, another order of sums
+
+
+@every_transform
+def test_gradients_are_finite_and_not_zero(name):
+    one, image = TABLE[name][0], picture_for(name)
+    gradient = jax.grad(lambda image: jnp.sum(one(image, KEY) ** 2))(image)
+    assert jnp.isfinite(gradient).all() and jnp.abs(gradient).sum() > 0
+
+
+@pytest.mark.parametrize("name", ["crop", "shrinking crop", "blur", "colours", "erase", "crop or pad"])
+def test_gradients_match_differences(x64, name):
+    one = TABLE[name][0]
+    assert_matches_differences(lambda image: one(image, KEY), random(3, (9, 8, 2)))
 
 
 def rotation(degrees, zoom):
@@ -112,3 +193,119 @@ def test_contrast_pulls_towards_grey_by_factors_between_its_bounds():
     np.testing.assert_allclose(
         seen, 0.5 + factors[:, None, None, None] * (PICTURE - 0.5), atol=1e-6
     )  # float32
+
+
+def test_a_crop_of_the_whole_picture_is_the_resized_picture():
+    square = PICTURE[:10]
+    for size in (10, 5, 17):
+        whole = transform.crop.cropped(square, jnp.array([0.5, 0.5]), jnp.array(1.0), size)
+        np.testing.assert_allclose(whole, jax.image.resize(square, (size, size, 3), "bilinear"), atol=1e-5)
+    still = transform.Crop(5).still(square)
+    np.testing.assert_allclose(still, jax.image.resize(square, (5, 5, 3), "bilinear"), atol=1e-5)
+
+
+def test_a_crop_at_its_own_size_is_a_slice_wherever_it_is_cut_from_first():
+    large = jnp.asarray(np.random.default_rng(3).random((40, 48, 2)), jnp.float32)
+    for row, column in ((20, 24), (8, 8), (30, 40)):
+        middle = jnp.array([row / 40, column / 48])
+        for widest in (1.0, 0.4):
+            crop = transform.crop.cropped(large, middle, jnp.array(0.4), 16, widest)
+            top, left = row - 8, column - 8
+            np.testing.assert_allclose(crop, large[top : top + 16, left : left + 16], atol=1e-5)
+
+
+def test_crops_stay_inside_and_have_the_sides_and_centres_they_promise():
+    places = jnp.stack(jnp.meshgrid(jnp.arange(64.0), jnp.arange(64.0), indexing="ij"), -1)
+    keys = jax.random.split(KEY, 600)
+    seen = jax.vmap(lambda key: transform.Crop(8, 0.25, 0.5)(places, key))(keys)
+    assert seen.min() >= 0 and seen.max() <= 63
+    sides = (seen[:, -1, 0, 0] - seen[:, 0, 0, 0]) / 7 * 8 / 64  # from centre to centre of the 8 pixels
+    assert sides.min() >= 0.249 and sides.max() <= 0.501 and abs(sides.mean() - 0.375) < 0.02
+    centres = seen.mean((1, 2)) / 63
+    assert np.abs(centres.mean(0) - 0.5).max() < 0.03
+    assert np.abs(centres.std(0) - 0.15).max() < 0.02  # a few of 600 are moved in
+
+
+def test_crops_shrink_along_the_run():
+    crop = transform.ShrinkingCrop(8, start=0.5, end=0.05, spread=0.05, low=0.05)
+    keys = jax.random.split(KEY, 400)
+    for progress, mean in ((0.0, 0.5), (0.5, 0.275), (0.8, 0.14)):
+        sides = jax.vmap(crop.at(progress).side)(keys)
+        assert abs(sides.mean() - mean) < 0.01 and sides.min() >= 0.05  # standard error .0025
+    image = jnp.asarray(np.random.default_rng(3).random((30, 30, 3)), jnp.float32)
+    run = transform.Compose((crop,))
+    assert (run(image, KEY, 0.0) == run(image, KEY)).all() and (run(image, KEY, 0.9) != run(image, KEY)).any()
+
+
+def test_cropping_and_padding_are_by_whole_pixels_as_slices_are():
+    cut = transform.CropOrPad(9, 7)(PICTURE, KEY)
+    np.testing.assert_allclose(
+        cut, PICTURE[1:10, 1:8], atol=1e-6
+    )  # 3 rows and 3 columns go: 1 before, 2 after
+    framed = transform.CropOrPad(15, 12, value=0.25)(PICTURE, KEY)
+    np.testing.assert_allclose(framed[1:13, 1:11], PICTURE, atol=1e-6)
+    np.testing.assert_allclose(framed[0], 0.25, atol=1e-6)
+    standard = transform.Compose(
+        (transform.Rotate((0.0,)), transform.Pad(3, 0.0), transform.CropOrPad(12, 10))
+    )
+    np.testing.assert_allclose(standard(PICTURE, KEY), PICTURE, atol=1e-6)
+
+
+def test_translation_is_to_the_right_and_down_only():
+    impulse = jnp.zeros((9, 9, 1)).at[2, 2].set(1.0)
+    seen = [
+        np.argwhere(transform.Translate(4)(impulse, jax.random.key(n))[..., 0] > 0.99)[0] for n in range(80)
+    ]
+    assert {tuple(place) for place in seen} == {(2 + a, 2 + b) for a in range(4) for b in range(4)}
+
+
+def test_blur_keeps_the_mean_and_has_the_width_of_its_draw():
+    impulse = jnp.zeros((31, 31, 1)).at[15, 15].set(1.0)
+    blurred = transform.BlurBetween(2.0, 2.0)(impulse, KEY)[..., 0]
+    assert float(blurred.sum()) == pytest.approx(1, abs=1e-5)
+    rows = (np.arange(31) - 15) ** 2
+    variance = float((blurred.sum(1) * rows).sum())
+    assert variance == pytest.approx(4, rel=0.03)  # cut at three deviations, which takes 3 % of the variance
+    np.testing.assert_allclose(transform.BlurBetween(1.0, 1.0)(PICTURE * 0 + 0.3, KEY), 0.3, atol=1e-6)
+
+
+def test_colours_change_as_a_whole():
+    only = {"brightness": 0.0, "contrast": 0.0, "saturation": 0.0}
+    brighter = transform.ColorJitter(**{**only, "brightness": 0.2})(PICTURE, KEY) - PICTURE
+    assert brighter.std() < 1e-6 and 0 < abs(brighter.mean()) <= 0.2
+    steeper = transform.ColorJitter(**{**only, "contrast": 0.3})(PICTURE, KEY)
+    factor = (steeper - PICTURE.mean()) / (PICTURE - PICTURE.mean())
+    assert (
+        abs(factor - factor.mean()).max() < 1e-2 and 0.7 <= factor.mean() <= 1.3
+    )  # next to the mean, rounding
+    fuller = transform.ColorJitter(**{**only, "saturation": 0.5})(PICTURE, KEY)
+    np.testing.assert_allclose(fuller.mean(-1), PICTURE.mean(-1), atol=1e-6)  # grey stays
+
+
+def test_erasing_hides_a_rectangle_of_the_size_promised():
+    black = jnp.zeros((40, 40, 1))
+    for number in range(20):
+        hidden = np.asarray(transform.Erase(0.2, 0.5, 1.0)(black, jax.random.key(number)))[..., 0] == 0.5
+        rows, columns = np.flatnonzero(hidden.any(1)), np.flatnonzero(hidden.any(0))
+        assert hidden.sum() == len(rows) * len(columns) > 0  # all of a rectangle
+        assert 7 <= len(rows) <= 20 and 7 <= len(columns) <= 20
+    keys = jax.random.split(KEY, 400)
+    share = jax.vmap(lambda key: transform.Erase(0.2, 0.5, 0.25)(black, key).any())(keys).mean()
+    assert abs(share - 0.25) < 0.08  # standard error .022
+
+
+def test_a_transparent_picture_is_seen_over_other_backgrounds():
+    behind = transform.OnBackground()
+    clear, solid = (jnp.concatenate([PICTURE, jnp.full((12, 10, 1), a)], -1) for a in (0.0, 1.0))
+    np.testing.assert_allclose(behind(solid, KEY), PICTURE, atol=1e-6)
+    one, other = behind(clear, KEY), behind(clear, jax.random.key(1))
+    assert (one != PICTURE).any() and (one != other).any() and one.min() > 0 and one.max() < 1
+    np.testing.assert_allclose(behind.still(clear), 0.5)
+    with pytest.raises(InvalidInput, match="3 channels to put over"):
+        behind(PICTURE, KEY)
+
+
+def test_uniform_noise_has_its_width():
+    noise = transform.UniformNoise(0.3)(jnp.zeros((100, 100, 1)), KEY)
+    assert noise.min() >= -0.15 and noise.max() <= 0.15
+    assert noise.std() == pytest.approx(0.3 / np.sqrt(12), rel=0.03)  # 10,000 draws: error .5 %

@@ -3,6 +3,9 @@
     fast()                      the hand-written rules of this package, which are derivatives and only faster
     guided, deconvnet           what made a ReLU network say yes, in two classical ways
     redirected                  gradients that wake ReLUs which are off
+    redirected_gates            the same for SiLUs and GELUs
+    average_max_pool            max-pooling that passes gradients to all of a window alike
+    smooth_max_pool             the same, more to the larger pixels
     straight_through            a gradient for what rounds or decides: the identity's
     clip(norm=), clip(value=)   a gradient no longer, or nowhere larger, than this
     reverse(scale)              climb before, descend after
@@ -23,10 +26,13 @@ from jax import lax
 from diffprog.errors import InvalidInput
 from diffprog.graph.overriding.backward import Forward, Override, with_tangent
 from diffprog.graph.overriding.fast import fast as fast
+from diffprog.graph.overriding.pools import average_max_pool as average_max_pool
+from diffprog.graph.overriding.pools import smooth_max_pool as smooth_max_pool
 from diffprog.graph.overriding.recognize import Operation
 from diffprog.graph.overriding.rectified import deconvnet as deconvnet
 from diffprog.graph.overriding.rectified import guided as guided
 from diffprog.graph.overriding.rectified import redirected as redirected
+from diffprog.graph.overriding.smooth import redirected_gates as redirected_gates
 from diffprog.rules import clip_gradient, reverse_gradient
 
 STEPS = ("round", "floor", "ceil", "sign", "step", "one_hot_argmax")

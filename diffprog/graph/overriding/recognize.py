@@ -16,6 +16,7 @@ import jax
 import numpy as np
 
 from diffprog.graph.node import Node, Value
+from diffprog.graph.overriding.gates import ACTIVATIONS, find_gate
 from diffprog.graph.program import Graph
 
 _COPIES = ("broadcast_in_dim", "convert_element_type", "reshape", "squeeze", "copy")
@@ -39,7 +40,7 @@ class Operation(NamedTuple):
     """One operation of a program, as an override sees it.
 
     Attributes:
-      kind: relu, relu6, step, one_hot_argmax, or what the node's `operation` says.
+      kind: relu, relu6, silu, gelu, step, one_hot_argmax, or what the node's `operation` says.
       path: the node's name; inside a loop or a branch, after that node's name.
       node: the node that gives the result.
       inputs: numbers of the values that it is a function of.
@@ -61,7 +62,8 @@ def operations(graph: Graph, prefix: str = "") -> Iterator[Operation]:
     """Every operation of a graph, in order of computation; `prefix` goes before its name."""
     program = _Program(graph)
     found = {node.outputs: _recognized(program, node) for node in graph.nodes}
-    inside = program.inside([operation.steps for operation in found.values() if operation])
+    # The parts of a SiLU or GELU stay operations of their own: tanh and erf have overrides, too.
+    inside = program.inside([one.steps for one in found.values() if one and one.kind not in ACTIVATIONS])
     for node in graph.nodes:
         if node.outputs in inside:
             continue  # a part of an operation that needs it alone, as the maximum is of a ReLU6
@@ -98,6 +100,9 @@ def _recognized(program: _Program, node: Node) -> Found | None:
         low, x_in, high = node.inputs
         ends = program.is_number(low, 0) and program.is_number(high, 6)
         return Found("relu6", (x_in,), (node,)) if ends else None
+    if node.primitive == "mul":
+        gate = find_gate(program, node)
+        return Found(gate[0], (gate[1],), gate[2]) if gate else None
     return _find_bounded(program, node)
 
 

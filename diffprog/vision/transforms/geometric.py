@@ -1,9 +1,7 @@
-"""Transforms: small changes that a picture must survive, drawn anew for every picture and step.
+"""Transforms that move pixels: random affine maps between pictures of fixed shapes.
 
-A picture that excites a unit only when seen from exactly one place is noise; asking for the mean over jittered,
-scaled and rotated views asks for structure. All transforms have fixed output shapes, so a program compiles once.
-Those that move pixels are affine maps: a run of them is composed into one map and the picture is resampled once,
-which is faster than one by one and blurs less. Randomness comes from a key, one for every picture.
+A run of them is composed into one map and the picture is resampled once, which is faster than one by one and blurs
+less; `compose` does that.
 """
 
 from __future__ import annotations
@@ -11,24 +9,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from diffprog.errors import InvalidInput
-from diffprog.rules import affine, normalize_gradient
-
-Shape = tuple[int, int]
-
-
-class Transform(Protocol):
-    """`(picture [H, W, 3], key) -> picture [h, w, 3]`, of a fixed shape."""
-
-    def __call__(self, image: Array, key: Array) -> Array:
-        """The changed picture."""
+from diffprog.rules import affine
+from diffprog.vision.transforms.transform import GREY, Shape, output_shape
 
 
 class Map(NamedTuple):
@@ -50,6 +39,14 @@ class Geometric:
         """A random map."""
         raise NotImplementedError
 
+    def place(self, key: Array, shape: Shape) -> Map:
+        """A random map for a picture of this shape; most maps do not depend on it."""
+        return self.draw(key)
+
+    def still(self, image: Array) -> Array:
+        """What is seen of a picture without chance: all of it, as it is."""
+        return image
+
     @property
     def zoom(self) -> float:
         """The largest magnification it ever draws."""
@@ -57,7 +54,7 @@ class Geometric:
 
     def __call__(self, image: Array, key: Array) -> Array:
         """Resample one picture."""
-        return _resample(image, (self,), key, _GREY)
+        return resampled(image, (self,), key)
 
 
 @dataclass(frozen=True)
@@ -90,6 +87,49 @@ class Jitter(Geometric):
         """A shift by whole pixels of the crop's corner, seen from the centres."""
         corner = jax.random.randint(key, (2,), 0, self.width + 1)
         return Map(jnp.eye(2), corner - self.width / 2)
+
+
+@dataclass(frozen=True)
+class CropOrPad(Geometric):
+    """Cut or frame the picture to `height` x `width` about its centre, by whole pixels; frames are of one `value`.
+
+    For networks that insist on one size of picture. (Lucid's `crop_or_pad_to`, which frames in black.)
+    """
+
+    height: int
+    width: int
+    value: float = 0.5
+
+    def shape(self, shape: Shape) -> Shape:
+        """Always the same."""
+        return self.height, self.width
+
+    def draw(self, key: Array) -> Map:
+        """The identity; where the number of pixels to cut is odd, `place` knows which side has one more."""
+        return Map(jnp.eye(2), jnp.zeros(2))
+
+    def place(self, key: Array, shape: Shape) -> Map:
+        """By whole pixels: the odd one is cut, or added, at the bottom and at the right."""
+        steps = [_first(before, after) + (after - before) / 2 for before, after in self._sides(shape)]
+        return Map(jnp.eye(2), jnp.asarray(steps))
+
+    def still(self, image: Array) -> Array:
+        """The picture cut or framed: nothing is left to chance."""
+        return self(image, jax.random.key(0))
+
+    def _sides(self, shape: Shape) -> list[tuple[int, int]]:
+        return list(zip(shape, (self.height, self.width), strict=True))
+
+
+@dataclass(frozen=True)
+class Translate(Geometric):
+    """Move right and down by 0 to `pixels` - 1 whole pixels; the shape stays. (Lucent's `jitter`.)"""
+
+    pixels: int
+
+    def draw(self, key: Array) -> Map:
+        """A shift by whole pixels; places are read from up and left."""
+        return Map(jnp.eye(2), -jax.random.randint(key, (2,), 0, self.pixels).astype(jnp.float32))
 
 
 @dataclass(frozen=True)
@@ -169,104 +209,14 @@ class Mirror(Geometric):
         return Map(jnp.diag(jnp.stack([jnp.ones(()), side])), jnp.zeros(2))
 
 
-@dataclass(frozen=True)
-class NormalizeGradient:
-    """The picture as it is; the gradient that comes back through it is scaled to length one.
-
-    However loud a unit speaks, it then pulls as hard as any other, and a regularizer's weight means the same for
-    a logit of 300 and for a channel of 0.1. (Lucid's `normalize_gradient`.)
-    """
-
-    def __call__(self, image: Array, key: Array) -> Array:
-        """The same picture."""
-        return normalize_gradient(image)
-
-
-@dataclass(frozen=True)
-class Noise:
-    """Add Gaussian noise of standard deviation `deviation` to every pixel."""
-
-    deviation: float
-
-    def __call__(self, image: Array, key: Array) -> Array:
-        """The noisy picture, not clipped."""
-        return image + self.deviation * jax.random.normal(key, image.shape, image.dtype)
-
-
-@dataclass(frozen=True)
-class ContrastBetween:
-    """Pull every pixel towards mid-grey by a factor drawn uniformly from `low` to `high`.
-
-    A picture that must be seen through haze as well is drawn in stronger lines and colours.
-    """
-
-    low: float
-    high: float = 1.0
-
-    def __call__(self, image: Array, key: Array) -> Array:
-        """The picture at a random contrast, not clipped."""
-        factor = jax.random.uniform(key, (), image.dtype, self.low, self.high)
-        return _GREY + factor * (image - _GREY)
-
-
-@dataclass(frozen=True)
-class Compose:
-    """Transforms one after the other; neighbours that only move pixels are resampled once.
-
-    Attributes:
-      transforms: in the order they are applied.
-    """
-
-    transforms: tuple[Transform, ...]
-
-    def __call__(self, image: Array, key: Array) -> Array:
-        """Apply all of them to one picture."""
-        for number, run in enumerate(_runs(self.transforms)):
-            run_key = jax.random.fold_in(key, number)
-            if isinstance(run[0], Geometric):
-                fills = [t.value for t in run if isinstance(t, Pad)]
-                image = _resample(image, run, run_key, fills[0] if fills else _GREY)  # type: ignore[arg-type]
-            else:
-                image = run[0](image, run_key)
-        return image
-
-
-_GREY = 0.5
-
-
-def output_shape(transforms: Sequence[Transform], shape: Shape) -> Shape:
-    """Shape of what comes out of the transforms, for a picture of this shape.
-
-    Raises:
-      InvalidInput: transforms that leave nothing of the picture.
-    """
-    start = shape
-    for transform in transforms:
-        shape = transform.shape(shape) if isinstance(transform, Geometric) else shape
-        if min(shape) < 1:
-            raise InvalidInput(
-                f"transforms that leave {shape[0]}x{shape[1]} pixels of a {start[0]}x{start[1]} picture",
-                "at least one pixel",
-                "a larger size, or less jitter",
-            )
-    return shape
-
-
-def _runs(transforms: Sequence[Transform]) -> list[list[Transform]]:
-    runs: list[list[Transform]] = []
-    for transform in transforms:
-        if runs and isinstance(transform, Geometric) and isinstance(runs[-1][0], Geometric):
-            runs[-1].append(transform)
-        else:
-            runs.append([transform])
-    return runs
-
-
-def _resample(image: Array, run: Sequence[Geometric], key: Array, fill: float) -> Array:
+def resampled(image: Array, run: Sequence[Geometric], key: Array) -> Array:
     """Compose the maps of a run, last one innermost, and read the picture through them once."""
+    fill = next((t.value for t in run if isinstance(t, Pad | CropOrPad)), GREY)
     matrix, shift = jnp.eye(2), jnp.zeros(2)
+    reached: Shape = (image.shape[0], image.shape[1])
     for transform, subkey in zip(run, jax.random.split(key, len(run)), strict=True):
-        inner = transform.draw(subkey)
+        inner = transform.place(subkey, reached)
+        reached = transform.shape(reached)
         matrix, shift = matrix @ inner.matrix, matrix @ inner.shift + shift
     shape = output_shape(run, (image.shape[0], image.shape[1]))
     # From centred coordinates to coordinates counted from the first pixel.
@@ -284,3 +234,8 @@ def _turned(degrees: Array) -> Map:
     angle = jnp.deg2rad(degrees)
     cosine, sine = jnp.cos(angle), jnp.sin(angle)
     return Map(jnp.array([[cosine, sine], [-sine, cosine]]), jnp.zeros(2))
+
+
+def _first(before: int, after: int) -> int:
+    """The first row or column that is kept; negative for a frame."""
+    return (before - after) // 2 if before >= after else -((after - before) // 2)

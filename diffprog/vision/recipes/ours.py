@@ -1,0 +1,64 @@
+"""Our own recipes, and which of them a network gets when none is asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from diffprog.vision import canvases, regularizers, transforms
+from diffprog.vision.recipes.optimizers import Adam
+from diffprog.vision.recipes.recipe import Recipe
+
+PIXEL = Recipe(canvas=canvases.Pixel(), redirect_steps=0)
+"""Bare gradient ascent on pixels: what every other recipe is better than."""
+
+DEFAULT = Recipe(
+    canvas=canvases.Fourier(decay=0.6),
+    transforms=(
+        transforms.NormalizeGradient(),
+        transforms.ScaleBetween(0.5, 1.2),
+        transforms.RotateBetween(20.0),
+        transforms.Shift(24.0),
+        transforms.Mirror(),
+        transforms.ContrastBetween(0.5, 1.0),
+    ),
+    regularizers=(regularizers.TotalVariation(80.0),),
+    optimizer=Adam(0.05),
+    redirect_always=False,
+    class_probability=1.0,
+)
+"""Our default.
+
+Wide scales and total variation make a few clear objects instead of a collage. A spectrum flatter than Lucid's keeps
+large areas from saturating to black and white. The gradient's length is normalized so that one weight of the total
+variation fits loud and quiet units alike. A picture that must be seen through haze as well has stronger lines and
+colours. `tests/benchmarks/recognition.py` measures what other networks see.
+"""
+
+NATURAL = DEFAULT.replace(
+    transforms=DEFAULT.transforms[:-1],
+    regularizers=(regularizers.TotalVariation(40.0),),
+    naturalness=200.0,
+)
+"""Our default for networks that remember what natural pictures look like inside (`Network.statistics`).
+
+They are asked for natural colours and textures, without which their pictures are faint and grey. Haze is left out: it
+changes the statistics, and other networks recognize less.
+"""
+
+TRANSPARENT = DEFAULT.replace(
+    canvas=canvases.Transparent(
+        color=canvases.Fourier(decay=0.6), opacity=canvases.Fourier(channels=1, decorrelate=False)
+    ),
+    transforms=(transforms.NormalizeGradient(), transforms.OnBackground(), *DEFAULT.transforms[1:]),
+    regularizers=(regularizers.Balanced(regularizers.Opacity(), 0.3), regularizers.OpacityBlur(50.0)),
+)
+"""Our default on a transparent canvas: only what excites the unit is opaque, and the PNG keeps it so.
+
+After Lucid's sweeps with alpha, whose objective is multiplied by 1 - mean opacity; here opacity pays a price that is
+balanced against the objective at the start.
+"""
+
+
+def default_for(model: Any) -> Recipe:
+    """`NATURAL` for a network that carries statistics of natural pictures, else `DEFAULT`."""
+    return NATURAL if getattr(model, "statistics", None) else DEFAULT
