@@ -23,7 +23,7 @@ from diffprog.errors import InvalidInput
 from diffprog.files import write_whole
 from diffprog.graph.objectives import activations, direction
 from diffprog.optimize.progress import Progress
-from diffprog.vision import canvas, regularizer
+from diffprog.vision import canvases, regularizers, transforms
 from diffprog.vision.drawing import Drawing, check_destination
 from diffprog.vision.recipes import Recipe
 from diffprog.vision.scoring import Model
