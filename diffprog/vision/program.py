@@ -116,12 +116,14 @@ class Program:
         keys, args = self._given(jobs)
         start = self.start(keys)
         args = args._replace(weights=weights(self.recipe, self._cost(self.seen), start, keys, args))
-        stages = self._stages(initial(start, self.method, keys), args)
-        run = optimize(stages, start, self.method, key=keys, args=args, progress=progress)
-        images, scores, robust = self.judge(run.value, keys, args.scored, args.consts)
-        history = run.records if run.records is not None else np.zeros((0, len(jobs)))
-        return Part(
-            np.asarray(images), np.asarray(scores), np.asarray(robust), np.asarray(history), run.stopped
+        waking = self._waking(initial(start, self.method, keys), args)
+        if waking.all() or not waking.any():
+            return self._drawn(start, keys, args, bool(waking.all()), progress)
+        # Both ways, so that a picture does not depend on what it is drawn beside.
+        return _chosen(
+            waking,
+            self._drawn(start, keys, args, True, progress),
+            self._drawn(start, keys, args, False, progress),
         )
 
     def arguments(self, objectives: Sequence[Objective]) -> Arguments:
@@ -159,7 +161,10 @@ class Program:
 
     def _images(self, params: Any) -> Array:
         canvas = self.recipe.canvas
-        return canvas.to_images(params) if hasattr(canvas, "to_images") else jax.vmap(canvas.to_image)(params)
+        if hasattr(canvas, "to_images"):
+            return canvas.to_images(params)
+        images = jax.vmap(canvas.to_image)
+        return self.placement.apart(images)(params) if self.placement else images(params)
 
     def _step(self, graph: Graph) -> Callable[..., Any]:
         """A compiled step, which tells the cost what share of all steps is behind."""
@@ -170,13 +175,26 @@ class Program:
 
         return jax.jit(self.placement.kept(with_progress) if self.placement else with_progress)
 
-    def _stages(self, state: State, args: Arguments) -> list[Stage]:
-        steps, waking = self.recipe.steps, min(self.recipe.redirect_steps, self.recipe.steps)
-        if waking and not self.recipe.redirect_always:
-            silent = bool(jnp.any(self._ready(self.step, state, args)(state, *args)[1].record == 0))
-            waking = waking if silent else 0
-        counts = ((self.waking_step, waking), (self.step, steps - waking))
-        return [Stage(self._ready(step, state, args), count) for step, count in counts if count]
+    def _waking(self, state: State, args: Arguments) -> np.ndarray:
+        """Which pictures begin with redirected ReLUs: [pictures], or [1] if they are one drawing."""
+        count = 1 if args.scored.joint else self.group
+        if self.recipe.redirect_always or not self.recipe.redirect_steps:
+            return np.full(count, bool(self.recipe.redirect_steps))
+        silent = np.asarray(self._ready(self.step, state, args)(state, *args)[1].record == 0)
+        return silent if count == self.group else silent.any(keepdims=True)
+
+    def _drawn(self, start: Any, keys: Array, args: Arguments, waking: bool, progress: Progress) -> Part:
+        steps = self.recipe.steps
+        first = min(self.recipe.redirect_steps, steps) if waking else 0
+        state = initial(start, self.method, keys)
+        counts = ((self.waking_step, first), (self.step, steps - first))
+        stages = [Stage(self._ready(step, state, args), count) for step, count in counts if count]
+        run = optimize(stages, start, self.method, key=keys, args=args, progress=progress)
+        images, scores, robust = self.judge(run.value, keys, args.scored, args.consts)
+        history = run.records if run.records is not None else np.zeros((0, self.group))
+        return Part(
+            np.asarray(images), np.asarray(scores), np.asarray(robust), np.asarray(history), run.stopped
+        )
 
     def _ready(self, step: Any, state: State, args: Arguments) -> Callable[..., Any]:
         """A step, compiled once for all groups; what it cannot do is said before it starts."""
@@ -252,3 +270,14 @@ class Program:
         scores = jax.lax.map(once, jnp.arange(max(1, ROBUST_DRAWS // views) + 1))
         clean = scores[0] if self.seen is self.bare else score(self.bare, calm)
         return images, clean, scores[1:].mean(0)
+
+
+def _chosen(first: np.ndarray, one: Part, other: Part) -> Part:
+    """Picture by picture, that of one group where `first`, else that of the other."""
+    rows = min(len(one.history), len(other.history))
+    pick = [
+        np.where(first.reshape(-1, *[1] * (a.ndim - 1)), a, b)
+        for a, b in zip(one[:3], other[:3], strict=True)
+    ]
+    stopped = one.stopped if one.stopped != "finished" else other.stopped
+    return Part(*pick, np.where(first, one.history[:rows], other.history[:rows]), stopped)
