@@ -32,6 +32,9 @@ from diffprog.optimize import optimize as optimize
 from diffprog.optimize import train as train
 from diffprog.vision import Drawing as Drawing
 from diffprog.vision import Recipe as Recipe
+from diffprog.vision import dream as dream
+from diffprog.vision import guided as guided
+from diffprog.vision import read_photo as read_photo
 from diffprog.vision import recipes as recipes
 from diffprog.vision import redraw as redraw
 from diffprog.vision import visualize as visualize
