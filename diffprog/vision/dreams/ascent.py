@@ -60,9 +60,6 @@ def ascend(tiles: Tiles, photo: np.ndarray, key: Array, told: Callable[[int, flo
     progress = _Count(told)
     try:
         for step in steps(tiles, photo, key, progress.seen):
-            if not np.isfinite(step.image).all():
-                stopped = "not finite"
-                break
             last = step
             scores.append(step.score)
             progress.score = step.score
@@ -70,13 +67,19 @@ def ascend(tiles: Tiles, photo: np.ndarray, key: Array, told: Callable[[int, flo
                 heard.add(step.octave)
     except KeyboardInterrupt:
         stopped = "interrupted"
+    except FloatingPointError:
+        stopped = "not finite"
     begun = range(last.octave + 1) if last else ()
     image = photo if last is None else _enlarged(photo, last)
     return Ascent(image, tuple(scores), stopped, tuple(o for o in begun if o not in heard))
 
 
 def steps(tiles: Tiles, photo: np.ndarray, key: Array, seen: Callable[[int], None]) -> Iterator[Step]:
-    """The steps of a dream, one after the other."""
+    """The steps of a dream, one after the other.
+
+    Raises:
+      FloatingPointError: a gradient that is not finite.
+    """
     recipe, last = tiles.recipe, None
     for octave, shape in enumerate(recipe.shapes(photo.shape[:2], tiles.tile)):
         base = resized(photo, shape)
@@ -84,6 +87,8 @@ def steps(tiles: Tiles, photo: np.ndarray, key: Array, seen: Callable[[int], Non
         silent = 0
         for shift in np.asarray(jax.random.uniform(jax.random.fold_in(key, octave), (recipe.steps, 2))):
             gradient, score = tiles.gradient(image, shift, seen)
+            if not np.isfinite(gradient).all():
+                raise FloatingPointError
             move = normalized(gradient, recipe.bands)
             image = np.clip(image + np.float32(recipe.step_size) * move, 0, 1)
             silent = 0 if move.any() else silent + 1

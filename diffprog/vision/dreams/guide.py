@@ -92,18 +92,19 @@ def guided(
     size = tile_size(model, DreamRecipe(tile=tile, overlap=0))
     square = _central_square(photo.pixels, size)
     graph = trace_model(model, (1, size, size, 3))
-    _, activations = graph.run(square[None], taps=[layer])
-    features = np.asarray(activations[layer])[0]
-    if features.ndim < 2:
+    shape = graph.values[graph.find(layer)].shape[1:]
+    if len(shape) < 2:
         raise InvalidInput(
-            f"the layer {layer}, which is {list(features.shape)}",
+            f"the layer {layer}, which is {list(shape)}",
             "a layer with positions, [H, W, C] or [T, C], whose content can be compared place by place",
             "an earlier layer",
         )
+    see = jax.jit(lambda images, consts: graph.run(images, taps=[layer], consts=consts)[1][layer])
+    features = np.asarray(see(square[None], graph.consts))[0]
     flat = features.reshape(-1, features.shape[-1])
     step = -(-len(flat) // MOST_POSITIONS)
     if step > 1:
-        announce(f"the guide: every {step}th of its {len(flat):,} positions in {layer} is compared")
+        announce(f"the guide: one in {step} of its {len(flat):,} positions in {layer} is compared")
     return Match(layer, flat[::step])
 
 

@@ -57,4 +57,4 @@ def _split(gradient: np.ndarray, bands: int) -> list[np.ndarray]:
 def _unit(part: np.ndarray) -> np.ndarray:
     # The mean is taken in float64: over millions of pixels float32 would lose the small ones.
     mean = float(np.mean(np.abs(part), dtype=np.float64))
-    return part / np.float32(mean) if mean > NOTHING else np.zeros_like(part)
+    return np.zeros_like(part) if mean <= NOTHING else part / np.float32(mean)
