@@ -37,7 +37,9 @@ def near_sighted(images):
 
 
 NHWC = ("NHWC", "HWIO", "NHWC")
-KERNELS = [np.random.default_rng(n).normal(size=(3, 3, i, 5)).astype(np.float32) for n, i in enumerate((3, 5))]
+KERNELS = [
+    np.random.default_rng(n).normal(size=(3, 3, i, 5)).astype(np.float32) for n, i in enumerate((3, 5))
+]
 FEATURES = dp.layer("features")
 
 

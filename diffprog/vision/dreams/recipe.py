@@ -43,10 +43,10 @@ class DreamRecipe:
 
     octaves: int | None = None
     octave_scale: float = 1.4
-    steps: int = 10
-    step_size: float = 1.5 / 255
+    steps: int = 20
+    step_size: float = 0.8 / 255
     jitter: int = 16
-    bands: int = 1
+    bands: int = 2
     tile: int | None = None
     overlap: int = 32
     surround: str = "symmetric"
@@ -105,7 +105,7 @@ def _check_number(name: str, value: Any, least: float, most: float) -> None:
 
 
 DEEPDREAM = DreamRecipe(
-    octaves=4, octave_scale=1.4, steps=10, step_size=1.5 / 255, jitter=32, surround="wrap"
+    octaves=4, octave_scale=1.4, steps=10, step_size=1.5 / 255, jitter=32, bands=1, surround="wrap"
 )
 """The notebook of google/deepdream (2015) in its numbers: 4 octaves of 1.4, 10 steps each of 1.5 of 255, jitter 32.
 
@@ -116,4 +116,8 @@ same direction, and the length is divided out).
 """
 
 DEFAULT = DreamRecipe()
-"""Our default: as many octaves as the photograph has room for, so that a large one is dreamt at all scales, too."""
+"""Our default: as many octaves as the photograph has room for, so that a large one is dreamt at all scales, too.
+
+Twice as many steps of half the length draw cleaner lines than the notebook's, and two bands instead of one larger
+things and fewer grains.
+"""
