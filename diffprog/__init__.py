@@ -47,9 +47,13 @@ from diffprog.vision import Recipe as Recipe
 from diffprog.vision import activation_grid as activation_grid
 from diffprog.vision import attribution as attribution
 from diffprog.vision import attribution_weighted as attribution_weighted
+from diffprog.vision import dream as dream
+from diffprog.vision import guided as guided
 from diffprog.vision import influence as influence
+from diffprog.vision import read_photo as read_photo
 from diffprog.vision import recipes as recipes
 from diffprog.vision import redraw as redraw
+from diffprog.vision import sweep as sweep
 from diffprog.vision import visualize as visualize
 
 __version__ = "0.1.0"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from diffprog.errors import BadFile, InvalidInput, Unreachable
@@ -76,15 +77,19 @@ def _fits(card: Card, recipe: Recipe, size: int) -> bool:
         return False
 
 
-def destination(path: Path) -> Path:
-    """A path that a PNG can be written to now.
+def destination(path: Path, check: Callable[[Path], Path] = check_destination) -> Path:
+    """A path that a picture can be written to now.
+
+    Args:
+        path: where it shall be.
+        check: refuses other endings than those of the pictures to be written; a PNG when left out.
 
     Raises:
-        InvalidInput: another ending than .png.
+        InvalidInput: another ending.
         Unreachable: a folder that is not there or cannot be written, or a path that is a folder.
     """
     try:
-        path = check_destination(path)
+        path = check(path)
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}."):
             return path
     except Unreachable:

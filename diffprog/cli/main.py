@@ -1,4 +1,4 @@
-"""The commands: `diffprog visualize`, `redraw`, `models`, `layers`, `graph`, `fetch`, `rules`, `explain`, ..."""
+"""The commands: `diffprog visualize`, `redraw`, `dream`, `models`, `layers`, `graph`, `fetch`, `rules`, ..."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import diffprog
 from diffprog import models
 from diffprog.cli import checks, graph, listings, rulebook, startup, units
 from diffprog.cli.diagnose import diagnosis
+from diffprog.cli.dream import Wish
+from diffprog.cli.dream import run as run_dream
 from diffprog.cli.explain import explain as explained
 from diffprog.cli.failures import told
 from diffprog.cli.outcome import finish
@@ -116,6 +118,48 @@ def redraw(
         net = models.load(wish.model)
         drawing = redraw_picture(picture, net, progress=True)
         finish(drawing, path, f"{wish.title}; {net.title}", f"{wish.recipe.steps} steps, as {picture} was")
+
+
+@app.command()
+def dream(
+    photo: Annotated[Path, typer.Argument(help="JPEG, PNG, WebP, GIF, TIFF, ...", show_default=False)],
+    model: Annotated[str, typer.Option("--model", "-m", help="See `diffprog models`.")] = "squeezenet",
+    layer: Annotated[
+        str | None,
+        typer.Option(help="What to exaggerate: a layer, see `diffprog layers`.", show_default="one we like"),
+    ] = None,
+    unit: Annotated[str | None, typer.Option(help=f"Or: {UNIT_HELP}", show_default=False)] = None,
+    guide: Annotated[
+        Path | None,
+        typer.Option(help="A second photograph, of what the layer shall see more of.", show_default=False),
+    ] = None,
+    strength: Annotated[float, typer.Option(help="How far to go.")] = 1.0,
+    steps: Annotated[int | None, typer.Option(help="Steps at every scale.", show_default="20")] = None,
+    octaves: Annotated[
+        int | None, typer.Option(help="At how many scales.", show_default="by the photograph's size")
+    ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(
+            help="Longer side in pixels, to shrink to; 0 for the photograph's own.",
+            show_default="1024, or 400 for a film",
+        ),
+    ] = None,
+    zoom: Annotated[
+        int | None, typer.Option(help="A film of this many frames into the dream.", show_default="a picture")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Another seed is another picture.")] = 0,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", help="A PNG or JPEG; for a film a GIF or MP4.", show_default="PHOTO_dream.png"
+        ),
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Let a network exaggerate what it sees in a photograph."""
+    with told(debug):
+        run_dream(Wish(photo, model, layer, unit, guide, octaves, steps, strength, size, zoom, seed, out))
 
 
 @app.command("models")

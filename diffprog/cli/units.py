@@ -61,7 +61,7 @@ def _of_layer(text: str, net: Network, size: int) -> Unit:
             "for example fire5:12 or fire5:12@13,13",
         )
     name, index = match["layer"], int(match["channel"])
-    shape = _shape(layers(net, size), name, net)
+    shape = layer_shape(layers(net, size), name, net)
     _check(channel(name, index), name, shape, f"{name}:{shape[-1] - 1}, the last channel")
     if match["row"] is None:
         return Unit(channel(name, index), f"channel {index} of {name}")
@@ -79,8 +79,12 @@ def _check(objective: Objective, name: str, shape: tuple[int, ...], remedy: str)
         raise InvalidInput(error.got, error.expected, remedy) from None
 
 
-def _shape(graph: Graph, name: str, net: Network) -> tuple[int, ...]:
-    """Shape of a layer without the batch axis."""
+def layer_shape(graph: Graph, name: str, net: Network) -> tuple[int, ...]:
+    """Shape of a layer without the batch axis.
+
+    Raises:
+        InvalidInput: there is no such layer; the nearest are offered.
+    """
     if name in graph.names:
         return graph.values[graph.names[name]].shape[1:]
     listed = [layer.name for layer in graph.layers]
