@@ -33,14 +33,14 @@ GREY = 0.5  # a position where nothing is active
 CELL = Recipe(
     size=64,
     steps=96,
-    canvas=canvas.Fourier(decay=0.8),
+    canvas=canvas.Fourier(decay=1.0),
     transforms=(
         transform.NormalizeGradient(),
         transform.ScaleBetween(0.85, 1.15),
         transform.RotateBetween(8.0),
         transform.Shift(6.0),
     ),
-    regularizers=(regularizer.TotalVariation(20.0),),
+    regularizers=(regularizer.TotalVariation(6.0),),
     redirect_always=False,
 )
 """For cells: small canvases, small moves, fewer steps than a picture that is looked at alone."""
