@@ -50,9 +50,11 @@ def main() -> None:
     axes[0].set_title("photograph")
     axes[1].imshow(grid.image)
     axes[1].set_title(f"{options.layer}, {' x '.join(map(str, grid.magnitudes.shape))} positions")
-    axes[2].imshow(photo, extent=(0, 1, 0, 1))
-    bound = float(np.abs(spoke).max())
-    axes[2].imshow(spoke, cmap="PiYG", alpha=0.6, vmin=-bound, vmax=bound, extent=(0, 1, 0, 1))
+    strength = np.abs(spoke) / np.abs(spoke).max()
+    axes[2].imshow(photo.mean(-1), cmap="gray", vmin=-1, vmax=1.5, extent=(0, 1, 0, 1))
+    axes[2].imshow(
+        np.sign(spoke), cmap="PiYG", alpha=0.9 * strength, vmin=-1.3, vmax=1.3, extent=(0, 1, 0, 1)
+    )
     axes[2].set_title(f"what spoke for {net.label(best).split(',')[0]} (green), and against it")
     for axis in axes:
         axis.set_xticks([])

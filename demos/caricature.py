@@ -53,8 +53,8 @@ def main() -> None:
             )
             axis.imshow(drawing.images[0])
             axis.set_xlabel(f"score {drawing.scores[0]:.2f}")
-            axis.set_title(layer)
-    axes[0, 0].set_title("photograph")
+    for axis, name in zip(axes[0], ["photograph", *layers], strict=True):
+        axis.set_title(name)
     for axis in axes.flat:
         axis.set_xticks([])
         axis.set_yticks([])

@@ -1,10 +1,11 @@
 """One picture says what a unit likes best; several that must differ say what else it likes.
 
 The upper row draws a channel four times, from four starts. The lower row draws four pictures together that are asked
-to excite the channel and to have little in common (the cosine of their Gram matrices in one layer, diversity). Under
-every picture stands how much the channel responds: what the diversity costs.
+to excite the channel and to have little in common: diversity is minus the cosine of their Gram matrices in another
+layer. Under every picture stands how much the channel responds, which is what diversity costs: with ten times the
+weight the four have nothing in common any more, the channel included.
 
-    python demos/diversity.py [--layer fire5] [--channel 83] [--weight 20] [--small] [--out FOLDER]
+    python demos/diversity.py [--layer fire7] [--channel 20] [--weight 1] [--compare fire4] [--small] [--out FOLDER]
 """
 
 from __future__ import annotations
@@ -29,9 +30,10 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--model", default="squeezenet")
-    parser.add_argument("--layer", default="fire5")
-    parser.add_argument("--channel", type=int, default=83)
-    parser.add_argument("--weight", type=float, default=20.0, help="of the diversity, in responses alone")
+    parser.add_argument("--layer", default="fire7")
+    parser.add_argument("--channel", type=int, default=20)
+    parser.add_argument("--weight", type=float, default=1.0, help="of the diversity, in responses alone")
+    parser.add_argument("--compare", default="fire4", help="the layer in which pictures are to differ")
     parser.add_argument("--small", action="store_true", help="64 pixels and 16 steps")
     parser.add_argument("--out", type=Path, default=Path("."))
     options = parser.parse_args()
@@ -39,21 +41,21 @@ def main() -> None:
     net, unit = dp.models.load(options.model), dp.channel(options.layer, options.channel)
     alone = dp.visualize(net, unit, size=size, steps=steps, n=COUNT, title="each alone", progress=True)
     loud = float(alone.scores.mean())
-    wish = (1 / loud) * unit + options.weight * dp.diversity(options.layer)
+    wish = (1 / loud) * unit + options.weight * dp.diversity(options.compare)
     group = dp.visualize(net, wish, size=size, steps=steps, n=COUNT, title="together", progress=True)
     figure, axes = plt.subplots(2, COUNT, figsize=(3 * COUNT, 6.6))
     for row, (name, drawing) in enumerate({"each alone": alone, "together, to differ": group}.items()):
-        seen = dp.tap(net, options.layer)(jnp.asarray(drawing.images))[1][options.layer]
-        likeness = -float(dp.diversity(options.layer).together({options.layer: seen}).mean())
+        seen = dp.tap(net, [options.layer, options.compare])(jnp.asarray(drawing.images))[1]
+        likeness = -float(dp.diversity(options.compare).together(seen).mean())
         axes[row, 0].set_ylabel(f"{name}\nmean cosine {likeness:.2f}")
         for axis, picture, response in zip(
-            axes[row], drawing.images, seen[..., options.channel].mean((1, 2)), strict=True
+            axes[row], drawing.images, seen[options.layer][..., options.channel].mean((1, 2)), strict=True
         ):
             axis.imshow(picture)
             axis.set_xlabel(f"response {float(response):.0f}")
             axis.set_xticks([])
             axis.set_yticks([])
-    figure.suptitle(f"{net.title}, {options.layer}, channel {options.channel}: alone, and asked to differ")
+    figure.suptitle(f"{net.title}, {options.layer}, channel {options.channel}: what else does it respond to?")
     figure.tight_layout()
     path = options.out / "diversity.png"
     figure.savefig(path, dpi=100)

@@ -10,6 +10,7 @@ import typer
 import diffprog
 from diffprog import models
 from diffprog.cli import checks, graph, listings, rulebook, startup, units
+from diffprog.cli import sweep as sweeping
 from diffprog.cli.diagnose import diagnosis
 from diffprog.cli.dream import Wish
 from diffprog.cli.dream import run as run_dream
@@ -224,6 +225,39 @@ def fetch(
         for card in [models.card(name) for name in model]:  # all names before the first download
             models.fetch(card.name)
             typer.echo(f"{card.name}: weights {listings.whereabouts(card)}")
+
+
+@app.command()
+def sweep(
+    model: Annotated[str, typer.Argument(help="See `diffprog models`.", show_default=False)],
+    layers: Annotated[
+        list[str],
+        typer.Argument(help="Layers, or patterns: fire5/expand3x3, 'fire*/squeeze'.", show_default=False),
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="A folder.", show_default="MODEL-units")
+    ] = None,
+    size: Annotated[int | None, typer.Option(help="Height and width in pixels.", show_default="128")] = None,
+    steps: Annotated[int | None, typer.Option(help="Steps of the optimizer.", show_default="128")] = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            help=f"One of {', '.join(recipes.RECIPES)}.", show_default="the network's own, shortened"
+        ),
+    ] = None,
+    channels: Annotated[
+        str | None, typer.Option(help="Of every layer: 0:64, or 3,5,8.", show_default="all")
+    ] = None,
+    images: Annotated[
+        Path | None,
+        typer.Option(help="A folder of photographs: those that excite a unit most are shown beside it."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Another seed is another set of pictures.")] = 0,
+    debug: Debug = False,
+) -> None:
+    """Draw all units of whole layers into a folder that opens as a page; stopped, it goes on where it was."""
+    with told(debug):
+        sweeping.draw(model, layers, out, size, steps, recipe, channels, images, seed)
 
 
 @app.command("rules")

@@ -33,14 +33,14 @@ GREY = 0.5  # a position where nothing is active
 CELL = Recipe(
     size=64,
     steps=96,
-    canvas=canvases.Fourier(decay=0.8),
+    canvas=canvases.Fourier(decay=1.0),
     transforms=(
         transforms.NormalizeGradient(),
         transforms.ScaleBetween(0.85, 1.15),
         transforms.RotateBetween(8.0),
         transforms.Shift(6.0),
     ),
-    regularizers=(regularizers.TotalVariation(20.0),),
+    regularizers=(regularizers.TotalVariation(6.0),),
     redirect_always=False,
 )
 """For cells: small canvases, small moves, fewer steps than a picture that is looked at alone."""

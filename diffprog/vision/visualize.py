@@ -29,6 +29,8 @@ from diffprog.vision.recipes import Recipe, default_for
 from diffprog.vision.scoring import Model
 from diffprog.vision.steady import steady
 
+PATIENCE = 32  # steps: a unit that is silent for fewer may only not have been woken yet
+
 
 def visualize(
     model: Model,
@@ -99,8 +101,9 @@ def _group(objective: Objective, recipe: Recipe, n: int, count: int) -> int:
 
 def _check_silence(program: Program, parts: Sequence[Part], objectives: Sequence[Objective]) -> None:
     """Refuse to call it a drawing when the score of no picture ever moved for want of a gradient."""
-    moved = [np.ptp(part.history, axis=0).any() or len(part.history) < 2 for part in parts]
-    if any(moved) or any(part.stopped != "finished" for part in parts):
+    if any(part.stopped != "finished" or len(part.history) < PATIENCE for part in parts):
+        return
+    if any(np.ptp(part.history, axis=0).any() for part in parts):
         return
     error = program.why_silent(objectives[: program.group], parts[0].images)
     if error:

@@ -20,6 +20,7 @@ from jax import Array
 from diffprog.errors import InvalidInput, Unreachable
 from diffprog.graph.objectives import channel
 from diffprog.optimize.progress import Progress, Told, bar, silent
+from diffprog.vision.canvases import Fourier
 from diffprog.vision.canvases.canvas import height_width
 from diffprog.vision.drawing import Drawing
 from diffprog.vision.placement import Placement
@@ -31,6 +32,7 @@ from diffprog.vision.sweeps.page import write_page
 from diffprog.vision.sweeps.units import Unit, counted, units_of
 
 SIZE, STEPS = 128, 128
+DECAY = 1.0  # few steps leave the flatter spectrum of the defaults grey
 
 
 class Sweep(NamedTuple):
@@ -76,7 +78,7 @@ def sweep(
       layers: names, or patterns such as `fire*/expand3x3`.
       folder: made if it is not there; a sweep that is there, of the same kind, goes on.
       channels: of every layer; None: all.
-      recipe: how to draw; left out, `recipes.default_for(model)` at 128 pixels and 128 steps.
+      recipe: how to draw; left out, that of `short(model)`: its default at 128 pixels and 128 steps.
       size: height and width in pixels, in place of the recipe's.
       steps: in place of the recipe's.
       key: a number or a PRNG key; every unit has its own, folded in from the layer's name and the channel.
@@ -94,7 +96,7 @@ def sweep(
       BadFile: the folder's manifest or a photograph cannot be read.
       Unreachable: the folder cannot be made or written, or the disk is full.
     """
-    recipe = _settled(recipe or default_for(model).replace(size=SIZE, steps=STEPS), model, size, steps)
+    recipe = _settled(recipe or short(model), model, size, steps)
     key = jax.random.key(key) if isinstance(key, int) else key
     found = list(jax.devices() if devices is None else devices)
     count = _group(group, found)
@@ -123,6 +125,11 @@ def sweep(
         write_page(home, model, photographs)
     _everyone("told")
     return Sweep(home, sum(drawn), counted(units), stopped)
+
+
+def short(model: Model) -> Recipe:
+    """The model's default recipe for many small pictures of few steps."""
+    return default_for(model).replace(size=SIZE, steps=STEPS, canvas=Fourier(decay=DECAY))
 
 
 def _drawn(
