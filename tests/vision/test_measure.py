@@ -69,7 +69,9 @@ def test_a_measured_spectrum_is_interpolated_to_any_size_and_keeps_its_numbers()
 def test_pictures_drawn_on_a_measured_canvas_have_the_measured_colours():
     measured = canvases.measure(pictures(1.5))
     canvas = canvases.Phase(measured.spectrum, color=measured.color)
-    logits = jax.vmap(lambda key: canvas.to_image(canvas.init(key, 64)))(jax.random.split(jax.random.key(0), 8))
+    logits = jax.vmap(lambda key: canvas.to_image(canvas.init(key, 64)))(
+        jax.random.split(jax.random.key(0), 8)
+    )
     logits = np.asarray(jnp.log(logits) - jnp.log1p(-logits)).reshape(-1, 3)
     # the channels have very different spectra only in size, so the drawn colours follow the matrix's first column
     first = np.linalg.svd(np.cov(logits.T))[0][:, 0]

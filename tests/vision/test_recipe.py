@@ -55,7 +55,7 @@ def test_lucid_has_the_constants_of_lucid():
 
 
 def test_caricature_has_the_constants_of_lucid_s_recipe():
-    """Lucid: recipes/caricature.py: 512 steps of render_vis's Adam, standard transforms and crop_or_pad_to the size."""
+    """Lucid: recipes/caricature.py: 512 steps of render_vis's Adam, standard transforms, crop_or_pad_to."""
     recipe = recipes.CARICATURE
     assert (recipe.size, recipe.steps, recipe.canvas, recipe.optimizer) == (224, 512, Fourier(), Adam(0.05))
     assert recipe.transforms == (*recipes.LUCID.transforms, CropOrPad(224, 224))
@@ -350,14 +350,19 @@ def test_overrides_of_a_recipe_are_those_of_the_graph_room():
 def test_an_override_changes_the_way_and_not_the_score():
     def pooled(images):  # the maximum over 4 x 4 windows, of the red channel
         tiles = images[..., 0].reshape(-1, 4, 4, 4, 4)
-        return jax.lax.reduce_window(images, -jnp.inf, jax.lax.max, (1, 4, 4, 1), (1, 4, 4, 1), "VALID").mean(
-            (1, 2)
-        ) + 0 * tiles.mean((1, 2, 3, 4))[:, None]
+        return (
+            jax.lax.reduce_window(images, -jnp.inf, jax.lax.max, (1, 4, 4, 1), (1, 4, 4, 1), "VALID").mean(
+                (1, 2)
+            )
+            + 0 * tiles.mean((1, 2, 3, 4))[:, None]
+        )
 
     plain = recipes.PIXEL.replace(size=16, steps=1)
     smooth = plain.replace(overrides=(recipes.AverageMaxPool(),))
     first, other = (dp.visualize(pooled, dp.logit(0), recipe=one) for one in (plain, smooth))
     assert (first.history == other.history).all()
     start = plain.canvas.init(jax.random.key(0), 16)
-    moved = [np.abs(d.images[0] - np.asarray(plain.canvas.to_image(start)))[..., 0] > 1e-3 for d in (first, other)]
+    moved = [
+        np.abs(d.images[0] - np.asarray(plain.canvas.to_image(start)))[..., 0] > 1e-3 for d in (first, other)
+    ]
     assert moved[0].sum() == 16 and moved[1].sum() == 256  # one winner a window, or all of its pixels
