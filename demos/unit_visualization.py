@@ -23,7 +23,7 @@ import matplotlib.pyplot as plt
 
 DEFAULT = dp.recipes.DEFAULT
 BARE = dp.recipes.PIXEL
-UNIT_GRADIENT = (dp.vision.transform.NormalizeGradient(),)
+UNIT_GRADIENT = (dp.vision.transforms.NormalizeGradient(),)
 COLUMNS = {
     "bare pixel ascent": BARE,
     # The weight of the total variation is made for a gradient of length one.

@@ -10,7 +10,7 @@ import pytest
 
 import diffprog
 from diffprog import models
-from diffprog.vision import canvas, recipes, regularizer, transform
+from diffprog.vision import canvases, recipes, regularizers, transforms
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -29,7 +29,8 @@ def test_python_blocks_run_from_top_to_bottom(
 
     def small(model: Any, objective: Any, **options: Any) -> Any:
         size = min(options.get("size") or SMALL["size"], SMALL["size"])
-        return whole(model, objective, **{**options, **SMALL, "size": size})
+        own = getattr(getattr(options.get("recipe"), "canvas", None), "size", size)  # a photograph's
+        return whole(model, objective, **{**options, **SMALL, "size": own})
 
     monkeypatch.setattr(diffprog, "visualize", small)
     monkeypatch.chdir(tmp_path)
@@ -65,16 +66,14 @@ def test_the_readme_lists_all_networks_and_licences() -> None:
 
 
 def test_all_recipes_are_described() -> None:
-    text = (ROOT / "docs/visualize.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs/recipes.md").read_text(encoding="utf-8")
     assert [name for name in recipes.RECIPES if f"--recipe {name}" not in text] == []
 
 
-@pytest.mark.parametrize("room", [canvas, regularizer, transform], ids=lambda room: room.__name__)
+@pytest.mark.parametrize("room", [canvases, regularizers, transforms], ids=lambda room: room.__name__)
 def test_all_parts_of_recipes_are_described(room: ModuleType) -> None:
     text = (ROOT / "docs/visualize.md").read_text(encoding="utf-8")
-    own = {
-        name: part for name, part in vars(room).items() if getattr(part, "__module__", "") == room.__name__
-    }
-    parts = {name for name, part in own.items() if dataclasses.is_dataclass(part)} - {"Geometric", "Compose"}
+    own = {name: part for name, part in vars(room).items() if dataclasses.is_dataclass(part)}
+    parts = {*own} - {"Geometric", "Compose", "Sized"}
     assert parts
     assert {name for name in parts if not re.search(rf"`(\w+\.)?{name}`", text)} == set()

@@ -98,7 +98,7 @@ def test_a_folder_that_may_not_be_written(run: Run, folder: Path) -> None:
 
 def test_a_recipe_that_crops_needs_more_pixels(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     recipes = main.recipes.RECIPES
-    jitter = main.diffprog.vision.transform.Jitter(10)
+    jitter = main.diffprog.vision.transforms.Jitter(10)
     monkeypatch.setitem(recipes, "crop", recipes["pixel"].replace(transforms=(jitter,)))
     result = run("visualize", "chameleon", "--recipe", "crop", "--size", 40)
     assert result.exit_code == 2

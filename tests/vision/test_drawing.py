@@ -10,7 +10,7 @@ from PIL import Image
 
 import diffprog as dp
 from diffprog.errors import BadFile, InvalidInput, Unreachable
-from diffprog.vision import read_request, recipes
+from diffprog.vision import canvases, read_request, recipes, transforms
 
 QUICK = recipes.DEFAULT.replace(size=40, steps=6, redirect_steps=0)
 
@@ -85,3 +85,84 @@ def test_objectives_survive_the_way_to_a_dictionary():
     assert again == wish
     values = {"a": jnp.ones((4, 4, 5)), "b": jnp.ones((2, 2, 2)), "c": jnp.ones(3), "output": jnp.zeros(8)}
     assert float(again(values)) == pytest.approx(2 - 1 - np.log(8), abs=1e-6)
+
+
+def seen(images):
+    """A network of any number of channels."""
+    return jnp.tanh(4 * images - 2).mean((1, 2))
+
+
+BACKGROUND = transforms.OnBackground()
+CANVASES = {
+    "transparent": (
+        recipes.PIXEL.replace(canvas=canvases.Transparent(), transforms=(BACKGROUND,)),
+        4,
+        "RGBA",
+    ),
+    "grey": (recipes.PIXEL.replace(canvas=canvases.Grey()), 3, "RGB"),
+    "one channel": (recipes.PIXEL.replace(canvas=canvases.Pixel(channels=1)), 1, "RGB"),
+    "phase": (recipes.PIXEL.replace(canvas=canvases.Phase()), 3, "RGB"),
+    "painting network": (recipes.PIXEL.replace(canvas=canvases.CPPN(4, 2)), 3, "RGB"),
+    "pyramid": (recipes.PIXEL.replace(canvas=canvases.Pyramid()), 3, "RGB"),
+    "shared": (recipes.PIXEL.replace(canvas=canvases.Shared()), 3, "RGB"),
+}
+
+
+@pytest.mark.parametrize("name", CANVASES)
+def test_every_canvas_is_drawn_saved_and_drawn_again(tmp_path, name):
+    recipe, channels, mode = CANVASES[name]
+    recipe = recipe.replace(size=(12, 20), steps=8)
+    drawing = dp.visualize(seen, dp.logit(0), recipe=recipe, n=2, key=3)
+    assert drawing.images.shape == (2, 12, 20, channels)
+    assert drawing.history[-1].mean() > drawing.history[0].mean()
+    path = drawing.save(tmp_path / "two.png")
+    sheet = Image.open(path)
+    assert sheet.mode == mode and sheet.size == (2 * 24 + 4, 16 + 4)  # two of 20 x 12 with margins of 4
+    pixels = np.asarray(sheet)[4:16, 4:24] / 255
+    assert (
+        np.abs(pixels - drawing.images[0]).max() <= 0.5 / 255 + 1e-6
+    )  # rounded to 8 bits; one channel repeats
+    assert (dp.redraw(path, seen).images == drawing.images).all()
+
+
+def test_transparent_pictures_need_a_background_to_be_seen_over():
+    with pytest.raises(InvalidInput, match="no background"):
+        dp.visualize(seen, dp.logit(0), recipe=recipes.PIXEL.replace(canvas=canvases.Transparent()), size=8)
+
+
+def test_networks_of_other_channels_are_drawn_for_and_saved_as_numbers(tmp_path):
+    recipe = recipes.PIXEL.replace(canvas=canvases.Fourier(channels=5), size=12, steps=4)
+    drawing = dp.visualize(seen, dp.logit(4), recipe=recipe)
+    assert drawing.images.shape == (1, 12, 12, 5) and drawing.scores[0] > drawing.history[0, 0]
+    with pytest.raises(InvalidInput, match="5 channels to save"):
+        drawing.save(tmp_path / "five.png")
+
+
+def test_a_photograph_is_where_the_drawing_starts():
+    photo = np.random.default_rng(0).random((12, 20, 3)).astype(np.float32)
+    recipe = recipes.ACCENTUATION.of(photo).replace(
+        transforms=(transforms.Crop(8, 0.5, 0.9),), views=3, steps=1
+    )
+    drawing = dp.visualize(seen, dp.logit(0), recipe=recipe)
+    assert drawing.images.shape == (1, 12, 20, 3)
+    # one step of 1 / 1280 in 720 unitary coefficients, which colours spread and the sigmoid divides by 4
+    assert 0 < np.abs(drawing.images[0] - photo).mean() < 0.005
+    with pytest.raises(InvalidInput, match="photograph of 12x20"):
+        dp.visualize(seen, dp.logit(0), recipe=recipe, size=24)
+
+
+def test_views_are_the_mean_over_draws_and_one_key_is_one_picture():
+    crops = recipes.PIXEL.replace(
+        canvas=canvases.Phase(), transforms=(transforms.ShrinkingCrop(8),), views=3, size=24, steps=6
+    )
+    two = dp.visualize(seen, dp.logit(1), recipe=crops, n=2, key=5)
+    one = dp.visualize(seen, dp.logit(1), recipe=crops, key=6)
+    np.testing.assert_allclose(two.images[1], one.images[0], atol=1e-5)  # the project's law, on one backend
+    image = jnp.asarray(one.images[0])
+    calm = seen(transforms.Crop(8).still(image)[None])[0, 1]
+    assert one.scores[0] == pytest.approx(
+        float(calm), abs=1e-5
+    )  # judged whole, made as small as a crop is seen
+    flat = crops.replace(canvas=canvases.Pixel(deviation=0.0), optimizer=recipes.GradientAscent(0.0))
+    still = dp.visualize(seen, dp.logit(1), recipe=flat.replace(steps=2))
+    np.testing.assert_allclose(still.history, 0.0, atol=1e-6)  # tanh(4 / 2 - 2), in all views

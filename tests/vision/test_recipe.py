@@ -55,7 +55,7 @@ def test_lucid_has_the_constants_of_lucid():
 
 
 def test_caricature_has_the_constants_of_lucid_s_recipe():
-    """Lucid: recipes/caricature.py: 512 steps of render_vis's Adam, standard transforms and crop_or_pad_to the size."""
+    """Lucid: recipes/caricature.py: 512 steps of render_vis's Adam, standard transforms, crop_or_pad_to."""
     recipe = recipes.CARICATURE
     assert (recipe.size, recipe.steps, recipe.canvas, recipe.optimizer) == (224, 512, Fourier(), Adam(0.05))
     assert recipe.transforms == (*recipes.LUCID.transforms, CropOrPad(224, 224))

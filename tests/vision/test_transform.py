@@ -220,7 +220,8 @@ def test_crops_stay_inside_and_have_the_sides_and_centres_they_promise():
     seen = jax.vmap(lambda key: transform.Crop(8, 0.25, 0.5)(places, key))(keys)
     assert seen.min() >= 0 and seen.max() <= 63
     sides = (seen[:, -1, 0, 0] - seen[:, 0, 0, 0]) / 7 * 8 / 64  # from centre to centre of the 8 pixels
-    assert sides.min() >= 0.249 and sides.max() <= 0.501 and abs(sides.mean() - 0.375) < 0.02
+    # a pixel seen at the very edge repeats the last one, which shortens a side by up to half a pixel of 64
+    assert sides.min() >= 0.242 and sides.max() <= 0.501 and abs(sides.mean() - 0.375) < 0.02
     centres = seen.mean((1, 2)) / 63
     assert np.abs(centres.mean(0) - 0.5).max() < 0.03
     assert np.abs(centres.std(0) - 0.15).max() < 0.02  # a few of 600 are moved in

@@ -62,7 +62,7 @@ def height_width(size: Size) -> tuple[int, int]:
       >>> height_width(4), height_width((2, 3))
       ((4, 4), (2, 3))
     """
-    pair = (size, size) if isinstance(size, int) else tuple(size)
+    pair = tuple(size) if isinstance(size, list | tuple) else (size, size)
     whole = all(isinstance(n, int) and not isinstance(n, bool) and n >= 1 for n in pair)
     if len(pair) != 2 or not whole:
         raise InvalidInput(f"size={size!r}", "one whole number of at least 1, or (height, width)", "size=128")

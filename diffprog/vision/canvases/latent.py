@@ -43,7 +43,7 @@ class Latent:
           InvalidInput: a generator that does not make pictures [H, W, C].
         """
         made = jax.eval_shape(self.generator, jax.ShapeDtypeStruct(self.shape, jnp.float32))
-        shape = getattr(made, "shape", ())
+        shape: tuple[int, ...] = getattr(made, "shape", ())
         if len(shape) != 3:
             raise InvalidInput(
                 f"a generator that makes {list(shape)} of a latent {list(self.shape)}",

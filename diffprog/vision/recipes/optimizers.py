@@ -61,7 +61,7 @@ class Nadam:
         return optax.GradientTransformation(_start, self._update)
 
     def _update(self, gradient: Any, state: _Moments, params: Any = None) -> tuple[Any, _Moments]:
-        t = state.count + 1
+        t = state.taken + 1
         now, ahead = self._momentum(t), self._momentum(t + 1)
         product = state.product * now
         mean = jax.tree.map(lambda m, g: self.b1 * m + (1 - self.b1) * g, state.mean, gradient)
@@ -80,7 +80,7 @@ class Nadam:
 
 
 class _Moments(NamedTuple):
-    count: Array
+    taken: Array
     product: Array
     mean: Any
     square: Any

@@ -67,8 +67,8 @@ class Recipe:
         _check_whole("steps", self.steps, 1)
         _check_whole("redirect_steps", self.redirect_steps, 0)
         _check_whole("views", self.views, 1)
-        if isinstance(self.size, list | tuple):
-            object.__setattr__(self, "size", height_width(tuple(self.size)))
+        if isinstance(self.size, tuple):
+            height_width(self.size)
         elif self.size is not None:
             _check_whole("size", self.size, 1)
         if self.views > 1 and not self.transforms:

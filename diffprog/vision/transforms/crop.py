@@ -116,11 +116,12 @@ def cropped(image: Array, middle: Array, side: Array, size: int, widest: float =
       >>> cropped(ramp, jnp.array([0.5, 0.5]), 0.5, 4)[:, 0, 0]
       Array([2., 3., 4., 5.], dtype=float32)
     """
-    length = side * min(image.shape[:2])
+    smaller = min(image.shape[:2])
+    length = side * smaller
     for axis in (0, 1):
         whole = image.shape[axis]
         first = jnp.clip(middle[axis] * whole - length / 2, 0, whole - length)
-        window = min(whole, math.ceil(widest * min(image.shape[:2])) + 2)
+        window = min(whole, math.ceil(widest * smaller) + 2)
         corner = jnp.clip(jnp.floor(first).astype(jnp.int32), 0, whole - window)
         part = jax.lax.dynamic_slice_in_dim(image, corner, window, axis)
         weights = _weights(first - corner, length, window, size)
