@@ -40,7 +40,7 @@ def write_whole(path: Path, data: bytes) -> None:
     """Write a file whole or not at all.
 
     Raises:
-        Unreachable: the folder cannot be written.
+        Unreachable: the folder cannot be written, or the disk is full; what was at the path is still there.
     """
     try:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -55,6 +55,13 @@ def write_whole(path: Path, data: bytes) -> None:
         os.umask(umask)
         os.chmod(temporary, 0o666 & ~umask)
         os.replace(temporary, path)
+    except OSError as error:
+        os.unlink(temporary)
+        raise Unreachable(
+            f"{path}, which could not be written: {error.strerror}",
+            "a disk with room",
+            "another path, or freeing some space",
+        ) from None
     except BaseException:
         os.unlink(temporary)
         raise
