@@ -22,7 +22,7 @@ import matplotlib.pyplot as plt
 
 # An early, a middle and a late layer, and the one at which the guide is followed.
 LAYERS = {
-    "squeezenet": ("fire3", "fire5", "fire7", "fire6"),
+    "squeezenet": ("fire4", "fire5", "fire7", "fire6"),
     "efficientnet-lite0": ("blocks/4", "blocks/7", "blocks/10", "blocks/10"),
 }
 
@@ -48,15 +48,14 @@ def main() -> None:
     pictures["the guide"] = coffee
     guide = dp.guided(net, place, coffee)
     pictures[f"guided at {place}"] = dp.dream(net, cat, guide, progress=True, **few).image
-    figure, axes = plt.subplots(2, 3, figsize=(12, 5.9))
+    figure, axes = plt.subplots(2, 3, figsize=(12, 6.2), layout="constrained")
     for axis, (title, picture) in zip(axes.ravel(), pictures.items(), strict=True):
         axis.imshow(picture)
         axis.set_title(title)
         axis.axis("off")
     figure.suptitle(f"What {net.title} sees in a cat, exaggerated")
-    figure.tight_layout()
-    path = options.out / "deepdream.png"
-    figure.savefig(path, dpi=100)
+    path = options.out / "deepdream.jpg"
+    figure.savefig(path, dpi=75, pil_kwargs={"quality": 82})
     print(path)
 
 

@@ -86,7 +86,7 @@ def steps(tiles: Tiles, photo: np.ndarray, key: Array, seen: Callable[[int], Non
         image = base if last is None else _enlarged(base, last)
         silent = 0
         for number in range(recipe.steps):
-            shift = np.asarray(_shift(key, octave, number))
+            shift = [float(part) for part in _shift(key, octave, number)]
             gradient, score = tiles.gradient(image, shift, seen)
             if not np.isfinite(gradient).all():
                 raise FloatingPointError
