@@ -139,13 +139,10 @@ def _finish(made: Dream | Film, path: Path, what: str, wish: Wish, photo: Photo)
     replaced = " (in place of the one before)" if path.exists() else ""
     typer.echo(f"{made.save(path)}{replaced}")
     height, width = settings["size"]
-    frames = f"{settings['frames']} frames, " if isinstance(made, Film) else ""
+    much = f"{settings['frames']} frames" if isinstance(made, Film) else f"{settings['steps']} steps in all"
     typer.echo(f"  of      {what}")
     typer.echo(f"  from    {photo.name}")
-    typer.echo(
-        f"  by      {frames}{width}x{height} pixels, {settings['steps']} steps in all"
-        f"{' for the last' if frames else ''}, strength {wish.strength:g}, seed {wish.seed}"
-    )
+    typer.echo(f"  by      {much}, {width}x{height} pixels, strength {wish.strength:g}, seed {wish.seed}")
     _say_why(made.stopped)
 
 

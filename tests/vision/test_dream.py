@@ -1,6 +1,11 @@
 """Dreams: gradients put together from tiles, the loop of 2015, keys, interruptions, guides, and bad requests."""
 
+import errno
 import json
+import os
+import signal
+import subprocess
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +24,7 @@ from diffprog.vision.dreams.tiles import Tiles, line, weights
 from diffprog.vision.picture_files import read_settings
 from tests.vision.interruption import interrupted_at
 
-SMALL = DreamRecipe(tile=24, overlap=8, jitter=4, octaves=2, steps=3)
+SMALL = DreamRecipe(tile=24, overlap=8, jitter=4, bands=1, octaves=2, steps=3)
 
 
 def photograph(height=40, width=30, seed=0):
@@ -167,7 +172,7 @@ def test_a_random_shift_leaves_no_seam():
     def tunnel(images):
         return images[:, 11:13, 11:13].mean((1, 2))
 
-    recipe = DreamRecipe(tile=24, overlap=0, jitter=12, octaves=1, steps=400, step_size=0.001)
+    recipe = DreamRecipe(tile=24, overlap=0, jitter=12, bands=1, octaves=1, steps=400, step_size=0.001)
     grey = np.full((30, 30, 3), 0.5, np.float32)
     moved = dp.dream(tunnel, grey, dp.channel("output", 0), recipe=recipe).image[..., 0] > 0.5
     still = recipe.replace(jitter=0, steps=1)
@@ -191,7 +196,7 @@ def test_the_constants_are_those_of_the_notebook():
 
 def test_the_loop_is_that_of_the_notebook():
     """Written once more in a few lines, for a photograph that fits into one tile that never moves."""
-    recipe = DreamRecipe(tile=24, overlap=0, jitter=0, octaves=1, steps=4, step_size=0.05)
+    recipe = DreamRecipe(tile=24, overlap=0, jitter=0, bands=1, octaves=1, steps=4, step_size=0.05)
     photo = photograph(24, 24)
     graph = dp.trace(near_sighted, photo[None])
     gradient = jax.jit(jax.grad(lambda x: FEATURES(graph.run(x[None], taps=["features"])[1])))
@@ -214,7 +219,7 @@ def test_what_was_dreamt_at_a_small_scale_is_carried_to_the_next():
     move = both.image - carried
     inside = (both.image > 0) & (both.image < 1)
     tiles = Tiles(near_sighted, FEATURES, recipe)
-    shift = jax.random.uniform(jax.random.fold_in(jax.random.key(0), 1), (1, 2))[0]
+    shift = jax.random.uniform(jax.random.fold_in(jax.random.fold_in(jax.random.key(0), 1), 0), (2,))
     gradient, _ = tiles.gradient(carried, np.asarray(shift))
     expected = normalized(gradient) * recipe.step_size
     np.testing.assert_allclose(move[inside], expected[inside], atol=1e-6)  # float32 near 1
@@ -312,6 +317,29 @@ def test_ctrl_c_returns_what_there_is():
         np.testing.assert_array_equal(dreamt.scores, whole.scores[:taken])
         assert dreamt.image.shape == photo.shape and np.isfinite(dreamt.image).all()
         assert (dreamt.image == photo).all() == (taken == 0)
+
+
+ENDLESS = """
+import numpy as np, diffprog as dp
+class Telling:
+    def __init__(self, total): pass
+    def __enter__(self): return lambda done, report: print(done, flush=True)
+    def __exit__(self, *error): pass
+grey = np.full((9, 9, 3), 0.5, np.float32)
+mean = lambda images: images.mean((1, 2))
+dp.dream(mean, grey, dp.channel("output", 0), steps=10**9, octaves=1, progress=Telling).save("dream.png")
+"""
+
+
+def test_a_killed_dream_leaves_no_file(tmp_path):
+    command = [sys.executable, "-c", ENDLESS]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as running:
+        try:
+            assert [running.stdout.readline() for _ in range(3)] == ["1\n", "2\n", "3\n"]
+        finally:
+            running.kill()
+    assert running.returncode == -signal.SIGKILL
+    assert not list(tmp_path.iterdir())
 
 
 def test_progress_counts_tiles_to_the_end():
@@ -441,6 +469,18 @@ def test_destinations_that_cannot_be_written(tmp_path, name, error):
     with pytest.raises(error):
         dp.dream(near_sighted, photograph(5, 5), FEATURES, recipe=SMALL).save(tmp_path / name)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_is_said_and_leaves_what_was_there(tmp_path, monkeypatch):
+    def full(handle):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    dreamt = dp.dream(near_sighted, photograph(5, 5), FEATURES, recipe=SMALL)
+    (tmp_path / "a.png").write_text("before")
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(Unreachable, match="No space left"):
+        dreamt.save(tmp_path / "a.png")
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["before"]
 
 
 def test_other_files_say_nothing(tmp_path):

@@ -85,7 +85,8 @@ def steps(tiles: Tiles, photo: np.ndarray, key: Array, seen: Callable[[int], Non
         base = resized(photo, shape)
         image = base if last is None else _enlarged(base, last)
         silent = 0
-        for shift in np.asarray(jax.random.uniform(jax.random.fold_in(key, octave), (recipe.steps, 2))):
+        for number in range(recipe.steps):
+            shift = [float(part) for part in _shift(key, octave, number)]
             gradient, score = tiles.gradient(image, shift, seen)
             if not np.isfinite(gradient).all():
                 raise FloatingPointError
@@ -96,6 +97,12 @@ def steps(tiles: Tiles, photo: np.ndarray, key: Array, seen: Callable[[int], Non
             yield last
             if silent == PATIENCE:
                 break
+
+
+@jax.jit
+def _shift(key: Array, octave: int, number: int) -> Array:
+    """Where the photograph lies on the grid in one step, as parts of the room there is."""
+    return jax.random.uniform(jax.random.fold_in(jax.random.fold_in(key, octave), number), (2,))
 
 
 def _enlarged(photo: np.ndarray, step: Step) -> np.ndarray:
