@@ -14,4 +14,5 @@ from diffprog.models.clip.model import Clip as Clip
 from diffprog.models.clip.model import ImageTower as ImageTower
 from diffprog.models.clip.model import TextTower as TextTower
 from diffprog.models.clip.preprocess import preprocess as preprocess
+from diffprog.models.clip.published import expected as expected
 from diffprog.models.clip.tokenizer import Tokenizer as Tokenizer

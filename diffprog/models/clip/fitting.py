@@ -133,7 +133,7 @@ def as_float32(tensors: Mapping[str, np.ndarray], path: str, shown: Shown) -> di
         if ignored(name):
             continue
         real = tensor.dtype.kind == "f" or "float" in str(tensor.dtype)  # bfloat16 is of another kind
-        wide[name] = tensor.astype(np.float32) if real else tensor
+        wide[name] = tensor.astype(np.float32, copy=False) if real else tensor
         if not real or not np.isfinite(wide[name]).all():
             raise BadFile(
                 f"{path}: the tensor {shown(name)} of {tensor.dtype}" + (", not all finite" if real else ""),

@@ -95,7 +95,9 @@ def build(
     architecture: Architecture, tensors: Mapping[str, np.ndarray], make_tokenizer: Callable[[], Tokenizer]
 ) -> Clip:
     """A CLIP from tensors under published names that are known to fit, in float32."""
-    image = {name: t.astype(np.float32) for name, t in image_parameters(tensors, architecture).items()}
+    image = {
+        name: t.astype(np.float32, copy=False) for name, t in image_parameters(tensors, architecture).items()
+    }
     kept = {name: tensor for name, tensor in image.items() if not name.startswith(STATISTICS)}
     size = architecture.vision.image_size
     text, a = architecture.text, architecture

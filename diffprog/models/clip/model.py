@@ -165,10 +165,7 @@ class Clip:
         Returns:
             float32[B, N], in [-1, 1].
         """
-        prompts = isinstance(texts, str) or (isinstance(texts, list | tuple) and not len(texts)) or (
-            isinstance(texts, list | tuple) and isinstance(texts[0], str)
-        )  # fmt: skip
-        tokens = self.tokenize(texts) if prompts else texts  # type: ignore[arg-type]
+        tokens = self.tokenize(texts) if _are_prompts(texts) else texts  # type: ignore[arg-type]
         pictures = rules.l2_normalize(self.image_features(images))
         words = rules.l2_normalize(self.text_features(tokens))  # type: ignore[arg-type]
         return pictures @ words.T  # (B, E) (E, N) -> (B, N)
@@ -176,3 +173,9 @@ class Clip:
     def probabilities(self, images: jax.Array, texts: str | Sequence[str] | jax.Array) -> jax.Array:
         """How likely each text is the picture's, if one of them is: softmax of the scaled cosines, float32[B, N]."""
         return jax.nn.softmax(jnp.exp(self.logit_scale) * self.similarity(images, texts), axis=-1)
+
+
+def _are_prompts(texts: object) -> bool:
+    """Whether these are texts, and not their tokens."""
+    listed = isinstance(texts, list | tuple) and all(isinstance(text, str) for text in texts)
+    return isinstance(texts, str) or listed
