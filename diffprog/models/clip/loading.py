@@ -1,8 +1,7 @@
 """From a weight file to a CLIP, without torch: Hugging Face's, OpenAI's and OpenCLIP's files all end as one layout.
 
-The architecture is recognized from the shapes. The activation cannot be: with the wrong one everything runs and every
-feature is off, as published results have been. It comes from OpenAI's archives' own marks, from the configuration
-beside the weights, or from the caller; it is never guessed.
+The architecture is recognized from the shapes, and completed by what else is known (`completing`). Tensors are brought
+to the published layout first, and then to that of the modules.
 """
 
 from __future__ import annotations
@@ -23,18 +22,17 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from diffprog import weights
-from diffprog.errors import BadFile, InvalidInput
+from diffprog.errors import InvalidInput
 from diffprog.models.clip import settings as configuration
 from diffprog.models.clip.architecture import KNOWN, Architecture, ResNet, recognize
+from diffprog.models.clip.completing import check_activation, completed
 from diffprog.models.clip.fitting import as_float32, check_fit, check_kind
 from diffprog.models.clip.hugging_face import hugging_face_name, is_hugging_face, to_published
 from diffprog.models.clip.model import Clip, ImageTower, TextTower
 from diffprog.models.clip.published import SIZES_IN_ARCHIVES, image_parameters, shapes_of, text_parameters
 from diffprog.models.clip.resnet import ImageResNet
-from diffprog.models.clip.settings import Settings
 from diffprog.models.clip.text import Texts
 from diffprog.models.clip.tokenizer import Tokenizer
-from diffprog.models.clip.transformer import ACTIVATIONS
 from diffprog.models.clip.vit import ImageTransformer
 from diffprog.models.clip.vocabulary import for_tower, read_vocabulary
 from diffprog.models.network import STATISTICS, Params
@@ -72,7 +70,7 @@ def load(
     """
     path = Path(path)
     wanted = _named(architecture)
-    _check_activation(activation)
+    check_activation(activation)
     raw = {_unwrapped(name): tensor for name, tensor in weights.read(path).items()}
     shown: Callable[[str], str] = hugging_face_name if is_hugging_face(raw) else str
     tensors = to_published(raw) if is_hugging_face(raw) else raw
@@ -84,7 +82,7 @@ def load(
     said = configuration.read_settings(Path(config)) if config is not None else configuration.beside(path)
     if not isinstance(architecture, Architecture):
         origin = "quick_gelu" if set(SIZES_IN_ARCHIVES) <= set(tensors) else None
-        found = _completed(found, said, activation, origin, str(path))
+        found = completed(found, said, activation, origin, str(path))
     elif activation is not None:
         found = dataclasses.replace(found, activation=activation)
     make_tokenizer = partial(_tokenizer, path, tokenizer, found)
@@ -192,69 +190,3 @@ def _named(architecture: str | Architecture | None) -> Architecture | None:
             repr(near[0]) if near else "leaving it out: it is recognized from the weights",
         )
     return KNOWN[architecture]
-
-
-def _check_activation(activation: str | None) -> None:
-    if activation is not None and activation not in ACTIVATIONS:
-        raise InvalidInput(
-            f"the activation {activation!r}", " or ".join(ACTIVATIONS), "activation='quick_gelu'"
-        )
-
-
-def _completed(
-    found: Architecture, said: Settings | None, activation: str | None, origin: str | None, path: str
-) -> Architecture:
-    """The architecture with what shapes do not tell."""
-    if said is not None:
-        _check_claims(found, said, path)
-        found = _with_heads(found, said)
-        known: dict[str, Any] = {"epsilon": said.epsilon, "mean": said.mean, "deviation": said.deviation}
-        found = dataclasses.replace(
-            found, **{name: value for name, value in known.items() if value is not None}
-        )
-    elif found.name not in KNOWN:
-        raise InvalidInput(
-            f"{path}: a CLIP of no published size ({found.name}) without its configuration",
-            "its number of heads, which weights do not tell",
-            "config.json or open_clip_config.json beside it, config=..., or architecture=Architecture(...)",
-        )
-    chosen = activation or (said.activation if said is not None else origin)
-    if chosen is None or chosen not in ACTIVATIONS:
-        got = (
-            "nothing that says which activation they were trained with"
-            if chosen is None
-            else f"the activation {chosen!r}"
-        )
-        raise InvalidInput(
-            f"{path}: weights with {got}",
-            "quick_gelu (OpenAI's, and most of Hugging Face's) or gelu (most of OpenCLIP's); the wrong one changes "
-            "every feature and raises no error",
-            "config.json or open_clip_config.json beside it, or activation='quick_gelu'",
-        )
-    return dataclasses.replace(found, activation=chosen)
-
-
-def _with_heads(found: Architecture, said: Settings) -> Architecture:
-    heads = {"vision": said.vision_heads or found.vision.heads, "text": said.text_heads or found.text.heads}
-    for tower, number in heads.items():
-        sizes = getattr(found, tower)
-        width = 32 * sizes.width if isinstance(sizes, ResNet) else sizes.width
-        if width % number:
-            raise BadFile(
-                f"{said.source}: {number} heads for {width} channels", "a divisor", "the right configuration"
-            )
-    vision = found.vision._replace(heads=heads["vision"])
-    return dataclasses.replace(found, vision=vision, text=found.text._replace(heads=heads["text"]))
-
-
-def _check_claims(found: Architecture, said: Settings, path: str) -> None:
-    """Refuse a configuration of another network than the weights are of."""
-    for what, claimed in said.claims:
-        tower, name = what.split(" ")
-        got = getattr(getattr(found, tower), name, None)
-        if got is not None and got != claimed and claimed != [got, got]:
-            raise BadFile(
-                f"{said.source}: {what} {claimed}, where the weights of {path} have {got}",
-                "the configuration of the same network",
-                "config=..., or moving the one beside the weights away",
-            )

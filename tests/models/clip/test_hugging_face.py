@@ -40,9 +40,16 @@ def saved_model(model: Any, folder: Path) -> Path:
 
 def hooked(module: Any, layers: dict[str, np.ndarray], name: str) -> None:
     def keep(_: Any, inputs: Any, output: Any) -> None:
-        layers[name] = (output[0] if isinstance(output, tuple) else output).numpy()
+        layers[name] = (output[0] if isinstance(output, tuple) else output).detach().numpy()
 
     module.register_forward_hook(keep)
+
+
+def unhooked(model: Any, layers: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The layers, which no later call of the model writes to."""
+    for module in model.modules():
+        module._forward_hooks.clear()
+    return layers
 
 
 def blocks_hooked(encoder: Any, layers: dict[str, np.ndarray]) -> None:
@@ -65,7 +72,7 @@ def their_image_layers(model: Any, images: np.ndarray) -> dict[str, np.ndarray]:
     with torch.no_grad():
         x = ((torch.from_numpy(images) - mean) / deviation).permute(0, 3, 1, 2)
         layers["projection"] = model.get_image_features(x).numpy()
-    return layers
+    return unhooked(model, layers)
 
 
 def their_text_layers(model: Any, tokens: np.ndarray) -> dict[str, np.ndarray]:
@@ -76,7 +83,7 @@ def their_text_layers(model: Any, tokens: np.ndarray) -> dict[str, np.ndarray]:
     hooked(model.text_model.final_layer_norm, layers, "ln_final")
     with torch.no_grad():
         layers["projection"] = model.get_text_features(torch.from_numpy(tokens).long()).numpy()
-    return layers
+    return unhooked(model, layers)
 
 
 def errors(tower: Any, x: np.ndarray, theirs: dict[str, np.ndarray]) -> dict[str, float]:
@@ -227,8 +234,10 @@ def test_what_is_padded_behind_the_end_changes_nothing(published):
     np.testing.assert_allclose(loaded.text_features(longest), expected, rtol=1e-5, atol=1e-5)
 
 
-def test_half_precision_files_are_read_as_float32(tmp_path):
-    model = hugging_face_model().half()
+@pytest.mark.parametrize("precision", ["float16", "bfloat16"])
+def test_half_precision_files_are_read_as_float32(tmp_path, precision):
+    torch = pytest.importorskip("torch")
+    model = hugging_face_model().to(getattr(torch, precision))
     loaded = clip.load(saved_model(model, tmp_path))
     images = noise(32, count=2)
     assert {leaf.dtype for leaf in jax.tree.leaves(loaded.image_tower.params)} == {np.dtype("float32")}
