@@ -8,7 +8,7 @@ kernel and bias when the weights are converted.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import flax.linen as nn
 import jax
@@ -23,7 +23,7 @@ class Convolution(nn.Module):
         features: channels of the output.
         size: height and width of the kernel.
         stride: step of the window in both directions.
-        padding: "SAME" or "VALID", as XLA means them.
+        padding: "SAME" or "VALID", as XLA means them, or (before, after) for height and for width.
         depthwise: one kernel for each channel, instead of all to all.
         activation: applied to the sum; None for a linear layer.
     """
@@ -31,7 +31,7 @@ class Convolution(nn.Module):
     features: int
     size: int = 1
     stride: int = 1
-    padding: str = "SAME"
+    padding: str | Sequence[tuple[int, int]] = "SAME"
     depthwise: bool = False
     activation: Callable[[jax.Array], jax.Array] | None = rules.relu
 

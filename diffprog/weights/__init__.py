@@ -6,7 +6,7 @@ a file comes from and which hash it must have; `fetch` gets it, `load_cached` ge
 Which networks exist and what their tensors mean belongs to `diffprog.models`.
 """
 
-from diffprog.weights.cache import cache_folder, load_cached, print_to_stderr
+from diffprog.weights.cache import cache_folder, fetch_cached, load_cached, print_to_stderr
 from diffprog.weights.formats import read
 from diffprog.weights.safetensors_files import save
 from diffprog.weights.sources import LocalFile, PackageFile, Source, UrlFile, fetch
@@ -18,6 +18,7 @@ __all__ = [
     "UrlFile",
     "cache_folder",
     "fetch",
+    "fetch_cached",
     "load_cached",
     "print_to_stderr",
     "read",

@@ -19,6 +19,7 @@ import numpy as np
 import platformdirs
 
 from diffprog.errors import BadFile, InvalidInput, Unreachable
+from diffprog.files import write_whole
 from diffprog.weights.formats import read
 from diffprog.weights.safetensors_files import save
 from diffprog.weights.sources import LocalFile, Source, fetch, hash_of
@@ -87,14 +88,54 @@ def load_cached(
     return tensors
 
 
+def fetch_cached(
+    name: str, source: Source, sha256: str, *, announce: Callable[[str], None] = print_to_stderr
+) -> Path:
+    """Path of a file that is not of weights (a vocabulary) in the cache, fetched first if it is not there.
+
+    Args:
+        name: how the cached file begins.
+        source: where it comes from; its hash is that of the package or archive around the file.
+        sha256: of the file itself. A cached file with another is fetched again.
+        announce: is told, in one line each, of a fetch and of a damaged cached file.
+
+    Raises:
+        Unreachable: it is not in the cache and cannot be fetched, or the cache cannot be written.
+        BadFile: what was fetched has another hash.
+    """
+    _check_name(name)
+    path = cache_folder() / f"{name}-{sha256[:12]}"
+    if path.is_file():
+        if hash_of(path) == sha256:
+            return path
+        announce(f"diffprog: the cached {path} is damaged; fetching it again")
+    announce(f"diffprog: fetching {name} from {source}{_size_of(source)}")
+    with fetch(source) as file:
+        if hash_of(file) != sha256:
+            expected = f"sha256 {sha256}, the content that was checked when it was pinned"
+            raise BadFile(f"{name} from {source} with another content", expected, "fetching it again")
+        content = file.read_bytes()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        expected = "a folder that can be made"
+        raise Unreachable(f"the cache folder {path.parent}: {error}", expected, "DIFFPROG_CACHE") from None
+    write_whole(path, content)
+    return path
+
+
 def cached_path(name: str, source: Source, form: int = 1) -> Path:
     """Where `load_cached` keeps a source; raises InvalidInput for a name that is no file name."""
+    _check_name(name)
+    later = f"-{form}" if form > 1 else ""
+    return cache_folder() / f"{name}-{_hash_for(source)[:12]}{later}.safetensors"
+
+
+def _check_name(name: str) -> None:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
         raise InvalidInput(
             f"the name {name!r}", "letters, digits, '.', '_' and '-'", "for example 'squeezenet'"
         )
-    later = f"-{form}" if form > 1 else ""
-    return cache_folder() / f"{name}-{_hash_for(source)[:12]}{later}.safetensors"
 
 
 def _hash_for(source: Source) -> str:

@@ -5,7 +5,8 @@ lists, tuples, numbers, text and our own stand-ins. A global is looked up in the
 gives; nothing is ever imported and no object of the file has a method that is called.
 Python's own unpickler is not used even with a restricted `find_class`: it hashes nested tuples (time
 2**depth), grows its memo to any index the file names, and sets attributes on what it has built.
-Pickles of protocol 2 to 5 are read; sets, instances of classes and out-of-band buffers are left out.
+Pickles of protocol 2 to 5 are read; sets and out-of-band buffers are left out, and so are instances of classes, but
+for those whose class the table says to read as the attributes it has.
 """
 
 from __future__ import annotations
@@ -30,8 +31,17 @@ class StandIn:
         )
 
 
+class Attributes(dict[str, Any]):
+    """What an object becomes whose class is not wanted: the names and values it was saved with."""
+
+    __slots__ = ()
+
+
 class Named(StandIn):
-    """What a listed global becomes: a name, a value, and the function of ours that stands for calling it."""
+    """What a listed global becomes: a name, a value, and the function of ours that stands for calling it.
+
+    The value `Attributes` makes it a class whose instances are read as their attributes.
+    """
 
     __slots__ = ("call", "name", "value")
 
@@ -216,10 +226,22 @@ def _reduce(machine: Machine, argument: Any) -> None:
     machine.stack.append(function.call(*arguments))
 
 
+def _newobj(machine: Machine, argument: Any) -> None:
+    kind, arguments = machine.pop(2)
+    if not isinstance(kind, Named) or kind.value is not Attributes or arguments != ():
+        what = kind.name if isinstance(kind, Named) else type(kind).__name__
+        raise refused(f"the pickle makes a new {what!r} (NEWOBJ)", "tensors, arrays and plain containers")
+    machine.stack.append(Attributes())
+
+
 def _build(machine: Machine, argument: Any) -> None:
     (state,) = machine.pop(1)
     target = machine.stack[-1]
-    if isinstance(target, StandIn):
+    if isinstance(target, Attributes):
+        if type(state) is not dict or target or not all(isinstance(name, str) for name in state):
+            raise refused("a pickle sets the state of an object to something that is no table of attributes")
+        target.update(state)
+    elif isinstance(target, StandIn):
         target.set_state(state)
     elif type(target) is not dict:  # the attributes of an OrderedDict (torch's _metadata) are not needed
         raise refused(
@@ -262,6 +284,7 @@ HANDLERS: Mapping[str, Callable[[Machine, Any], None]] = {
     "GLOBAL": _global,
     "STACK_GLOBAL": _stack_global,
     "REDUCE": _reduce,
+    "NEWOBJ": _newobj,
     "BUILD": _build,
     "BINPERSID": _persistent_id,
 }

@@ -1,7 +1,8 @@
 """Read a torch zip checkpoint: <name>/data.pkl describes the tensors, <name>/data/<key> holds each storage.
 
 All member sizes are weighed against the file's size before one is read, members are looked up by their whole
-name, and nothing is unpacked to disk. Numbers of big-endian machines and TorchScript programs are refused.
+name, and nothing is unpacked to disk. Of a TorchScript program only the tensors are read, each under the path of
+attributes that leads to it; its code is never looked at. Numbers of big-endian machines are refused.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ import numpy as np
 from diffprog.weights.arrays import collect
 from diffprog.weights.bounds import MAX_TENSORS, BoundedReader, check_unfolded, clip, refused
 from diffprog.weights.pickles import interpret
-from diffprog.weights.torch_tensors import TORCH_TABLE, storage_of
+from diffprog.weights.torch_script import SCRIPT_TABLE
+from diffprog.weights.torch_tensors import storage_of
 
 
 def read_torch_zip(stream: BoundedReader) -> dict[str, np.ndarray]:
@@ -39,7 +41,7 @@ def read_torch_zip(stream: BoundedReader) -> dict[str, np.ndarray]:
 
         pickled = _member(archive, members, pickles[0])
         pickle_stream = BoundedReader(io.BytesIO(pickled), len(pickled))
-        tree = interpret(pickle_stream, TORCH_TABLE, lambda identity: storage_of(identity, load))
+        tree = interpret(pickle_stream, SCRIPT_TABLE, lambda identity: storage_of(identity, load))
         if pickle_stream.remaining():
             raise refused("a torch checkpoint with data behind its pickle")
         return collect(tree, stream.size)

@@ -12,8 +12,16 @@ import numpy as np
 import platformdirs
 import pytest
 
-from diffprog.errors import BadFile, InvalidInput
-from diffprog.weights import LocalFile, cache_folder, load_cached, print_to_stderr, read, save
+from diffprog.errors import BadFile, InvalidInput, Unreachable
+from diffprog.weights import (
+    LocalFile,
+    cache_folder,
+    fetch_cached,
+    load_cached,
+    print_to_stderr,
+    read,
+    save,
+)
 from diffprog.weights.cache import Tensors, cached_path
 
 
@@ -160,3 +168,48 @@ def test_a_killed_writer_leaves_no_file_under_the_name(cache: Path, source: Loca
     os.utime(abandoned, (0, 0))
     check(load_cached("other", source, transpose, announce=lambda line: None))
     assert not abandoned.exists()
+
+
+# ---- files that are not of weights -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def words(tmp_path: Path) -> LocalFile:
+    path = tmp_path / "words.txt"
+    path.write_bytes(b"one two three")
+    return LocalFile(path, hashlib.sha256(b"one two three").hexdigest())
+
+
+def test_a_file_is_fetched_once_and_said_once(cache: Path, words: LocalFile) -> None:
+    said: list[str] = []
+    for _ in range(2):
+        path = fetch_cached("words", words, str(words.sha256), announce=said.append)
+        assert path.read_bytes() == b"one two three"
+        Path(words.path).unlink(missing_ok=True)
+    assert [path] == list(cache.iterdir())
+    assert len(said) == 1 and "fetching words from file" in said[0]
+
+
+def test_a_damaged_file_is_said_and_fetched_again(cache: Path, words: LocalFile) -> None:
+    said: list[str] = []
+    fetch_cached("words", words, str(words.sha256), announce=said.append).write_bytes(b"one")
+    path = fetch_cached("words", words, str(words.sha256), announce=said.append)
+    assert path.read_bytes() == b"one two three"
+    assert "damaged" in said[1]
+
+
+def test_a_file_of_another_content_is_refused_and_not_kept(cache: Path, words: LocalFile) -> None:
+    with pytest.raises(BadFile, match="another content"):
+        fetch_cached("words", words, "0" * 64, announce=lambda line: None)
+    assert not cache.exists()
+
+
+def test_a_file_for_which_there_is_no_folder_is_said(cache: Path, words: LocalFile) -> None:
+    cache.write_bytes(b"a file where the folder should be")
+    with pytest.raises(Unreachable, match="cache folder"):
+        fetch_cached("words", words, str(words.sha256), announce=lambda line: None)
+
+
+def test_a_name_that_is_no_file_name_is_refused(words: LocalFile) -> None:
+    with pytest.raises(InvalidInput, match="the name"):
+        fetch_cached("../words", words, str(words.sha256))

@@ -1,0 +1,192 @@
+"""From a weight file to a CLIP, without torch: Hugging Face's, OpenAI's and OpenCLIP's files all end as one layout.
+
+The architecture is recognized from the shapes, and completed by what else is known (`completing`). Tensors are brought
+to the published layout first, and then to that of the modules.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+import re
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax.traverse_util import flatten_dict, unflatten_dict
+
+from diffprog import weights
+from diffprog.errors import InvalidInput
+from diffprog.models.clip import settings as configuration
+from diffprog.models.clip.architecture import KNOWN, Architecture, ResNet, recognize
+from diffprog.models.clip.completing import check_activation, completed
+from diffprog.models.clip.fitting import as_float32, check_fit, check_kind
+from diffprog.models.clip.hugging_face import hugging_face_name, is_hugging_face, to_published
+from diffprog.models.clip.model import Clip, ImageTower, TextTower
+from diffprog.models.clip.published import SIZES_IN_ARCHIVES, image_parameters, shapes_of, text_parameters
+from diffprog.models.clip.resnet import ImageResNet
+from diffprog.models.clip.text import Texts
+from diffprog.models.clip.tokenizer import Tokenizer
+from diffprog.models.clip.vit import ImageTransformer
+from diffprog.models.clip.vocabulary import for_tower, read_vocabulary
+from diffprog.models.network import STATISTICS, Params
+
+WRAPPERS = ("state_dict/", "model/", "module.")  # what training programs put around the names
+
+
+def load(
+    path: str | os.PathLike[str],
+    *,
+    architecture: str | Architecture | None = None,
+    activation: str | None = None,
+    config: str | os.PathLike[str] | None = None,
+    tokenizer: str | os.PathLike[str] | None = None,
+) -> Clip:
+    """Load a CLIP from a weight file.
+
+    Args:
+        path: Hugging Face's `model.safetensors` or `pytorch_model.bin`, an archive of OpenAI's such as `ViT-B-32.pt`,
+            or OpenCLIP's `open_clip_model.safetensors` or `open_clip_pytorch_model.bin`.
+        architecture: a name of `KNOWN`, or a description of your own, that the weights must fit; None: recognized.
+        activation: "quick_gelu" or "gelu"; None: as the configuration says, or the archive's origin.
+        config: `config.json` or `open_clip_config.json`; None: the one beside the weights, if there is one.
+        tokenizer: a vocabulary (see `vocabulary`) or a folder with one; None: the one beside the weights, else the
+            published one, which is fetched when a prompt is first tokenized.
+
+    Returns:
+        The CLIP, in float32 whatever precision the file has.
+
+    Raises:
+        InvalidInput: an unknown architecture or activation, or nothing says which activation it is.
+        BadFile: weights that are missing, surplus, of other shapes or of another network, damaged or hostile; a
+            configuration that does not belong to them.
+        Unreachable: no such file.
+    """
+    path = Path(path)
+    wanted = _named(architecture)
+    check_activation(activation)
+    raw = {_unwrapped(name): tensor for name, tensor in weights.read(path).items()}
+    shown: Callable[[str], str] = hugging_face_name if is_hugging_face(raw) else str
+    tensors = to_published(raw) if is_hugging_face(raw) else raw
+    shapes = shapes_of(tensors)
+    found = wanted or recognize(shapes)
+    if found is None:
+        raise check_kind(shapes, str(path), shown)
+    check_fit(shapes, found, str(path), shown)
+    said = configuration.read_settings(Path(config)) if config is not None else configuration.beside(path)
+    if not isinstance(architecture, Architecture):
+        origin = "quick_gelu" if set(SIZES_IN_ARCHIVES) <= set(tensors) else None
+        found = completed(found, said, activation, origin, str(path))
+    elif activation is not None:
+        found = dataclasses.replace(found, activation=activation)
+    make_tokenizer = partial(_tokenizer, path, tokenizer, found)
+    return build(found, as_float32(tensors, str(path), shown), make_tokenizer)
+
+
+def build(
+    architecture: Architecture, tensors: Mapping[str, np.ndarray], make_tokenizer: Callable[[], Tokenizer]
+) -> Clip:
+    """A CLIP from tensors under published names that are known to fit, in float32."""
+    image = {
+        name: t.astype(np.float32, copy=False) for name, t in image_parameters(tensors, architecture).items()
+    }
+    kept = {name: tensor for name, tensor in image.items() if not name.startswith(STATISTICS)}
+    size = architecture.vision.image_size
+    text, a = architecture.text, architecture
+    image_module = image_tower_module(a)
+    text_module = Texts(text, a.embedding, a.activation, a.epsilon)
+    pictures = jax.ShapeDtypeStruct((1, size, size, 3), np.float32)
+    tokens = jax.ShapeDtypeStruct((1, text.context), np.int32)
+    return Clip(
+        architecture=a,
+        image_tower=ImageTower(
+            name=a.name,
+            title=f"the image tower of CLIP {a.name}",
+            input_size=size,
+            embedding=a.embedding,
+            apply=_compiled(image_module),
+            params=_nested(image_module, pictures, kept),
+            statistics=_statistics(image),
+        ),
+        text_tower=TextTower(
+            name=a.name,
+            title=f"the text tower of CLIP {a.name}",
+            context=text.context,
+            vocabulary=text.vocabulary,
+            embedding=a.embedding,
+            apply=_compiled(text_module),
+            params=_nested(text_module, tokens, text_parameters(tensors, a)),
+        ),
+        logit_scale=float(tensors["logit_scale"]),
+        make_tokenizer=make_tokenizer,
+    )
+
+
+def image_tower_module(architecture: Architecture) -> nn.Module:
+    """The Flax module of an architecture's image tower."""
+    a = architecture
+    if isinstance(a.vision, ResNet):
+        return ImageResNet(a.vision, a.embedding, a.mean, a.deviation)
+    return ImageTransformer(a.vision, a.embedding, a.activation, a.epsilon, a.mean, a.deviation)
+
+
+def _compiled(module: nn.Module) -> Callable[[Params, jax.Array], jax.Array]:
+    return jax.jit(lambda params, x: module.apply({"params": params}, x))
+
+
+def _nested(module: nn.Module, like: Any, tensors: Mapping[str, np.ndarray]) -> Params:
+    """The parameters as the module nests them."""
+    shapes = flatten_dict(jax.eval_shape(module.init, jax.random.key(0), like)["params"])
+    paths = {"/".join(part): part for part in shapes}
+    assert {name: shapes[part].shape for name, part in paths.items()} == {
+        n: t.shape for n, t in tensors.items()
+    }
+    return unflatten_dict({part: jnp.asarray(tensors[name]) for name, part in paths.items()})
+
+
+def _statistics(tensors: Mapping[str, np.ndarray]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    layers = [
+        name.removesuffix("/mean")
+        for name in tensors
+        if name.startswith(STATISTICS) and name.endswith("/mean")
+    ]
+    return {
+        layer.removeprefix(STATISTICS): (tensors[f"{layer}/mean"], tensors[f"{layer}/deviation"])
+        for layer in layers
+    }
+
+
+def _tokenizer(path: Path, chosen: Any, architecture: Architecture) -> Tokenizer:
+    size = architecture.text.vocabulary
+    return Tokenizer(read_vocabulary(for_tower(path, chosen, size), size), architecture.text.context)
+
+
+def _unwrapped(name: str) -> str:
+    """A tensor's name as the published programs know it: dots between parts, no wrapper around it."""
+    for wrapper in WRAPPERS:
+        name = name.removeprefix(wrapper)
+    name = name.replace("/", ".")
+    return re.sub(
+        r"^text\.(?=transformer\.|token_embedding\.|positional_embedding|ln_final\.|text_projection)",
+        "",
+        name,
+    )
+
+
+def _named(architecture: str | Architecture | None) -> Architecture | None:
+    if architecture is None or isinstance(architecture, Architecture):
+        return architecture
+    if architecture not in KNOWN:
+        near = difflib.get_close_matches(str(architecture), KNOWN, n=1, cutoff=0.3)
+        raise InvalidInput(
+            f"the architecture {architecture!r}",
+            "one of " + ", ".join(KNOWN),
+            repr(near[0]) if near else "leaving it out: it is recognized from the weights",
+        )
+    return KNOWN[architecture]
