@@ -34,9 +34,9 @@ OTHERS: dict[str, Callable[[], Any]] = {"dcgan-faces": load_faces, "minilm": loa
 
 
 @overload
-def load(name: Literal["dcgan-faces"]) -> GeneratorNetwork: ...
+def load(name: Literal["dcgan-faces"]) -> GeneratorNetwork: ...  # type: ignore[overload-overlap]
 @overload
-def load(name: Literal["minilm"]) -> SentenceEncoder: ...
+def load(name: Literal["minilm"]) -> SentenceEncoder: ...  # type: ignore[overload-overlap]
 @overload
 def load(name: str) -> Network: ...
 def load(name: str) -> Any:

@@ -139,7 +139,7 @@ class SentenceEncoder:
         ids, mask = np.pad(ids, padding), np.pad(mask, padding)
         mask[len(sentences) :, 0] = 1  # rows of padding must have a token to be the mean of
         parts = [
-            self.apply(self.params, ids[start : start + ROWS], mask[start : start + ROWS])
+            self.apply(self.params, *(jnp.asarray(x[start : start + ROWS]) for x in (ids, mask)))
             for start in range(0, len(ids), ROWS)
         ]
         return jnp.concatenate(parts)[: len(sentences)]
