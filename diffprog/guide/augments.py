@@ -49,7 +49,7 @@ class Whole:
 
 @dataclass(frozen=True)
 class Windows:
-    """Large windows, mirrored in half of the draws, under mild changes of colour, with noise.
+    """Large windows, mirrored in half of the draws, under mild changes of colour.
 
     Made for small pictures seen by a large network: the windows are resampled straight to its size.
 
@@ -57,13 +57,15 @@ class Windows:
       count: views of every step.
       least: side of the smallest window, as part of the picture's.
       colour: brightness up to +-colour / 2, contrast and saturation times 1 +- colour.
-      noise: standard deviation of noise on every pixel of the view.
+      noise: standard deviation of noise on every pixel of the view. On small pictures it makes a network see
+        something else than in the smooth picture that people look at: with 0.02, the score under views rose to 0.68
+        where that of the picture as it is stayed at 0.35.
     """
 
-    count: int = 4
-    least: float = 0.75
-    colour: float = 0.2
-    noise: float = 0.02
+    count: int = 2
+    least: float = 0.8
+    colour: float = 0.1
+    noise: float = 0.0
 
     def __call__(self, image: Array, key: Array, number: Array, size: int) -> Array:
         """One window."""

@@ -28,7 +28,7 @@ from diffprog.guide.methods import Adam, as_transformation
 from diffprog.guide.priors import Chi, Free, Prior
 from diffprog.guide.program import Program, program
 from diffprog.guide.prompts import Prompt, prompts
-from diffprog.guide.scorers import as_scorer, conse
+from diffprog.guide.scorers import as_scorer, words
 from diffprog.guide.targets import targets
 from diffprog.models import load
 from diffprog.optimize import Checkpoint, Result, optimize
@@ -69,7 +69,7 @@ def guide(
       prompt: words, a picture, or a `prompt(...)` of several with weights; or a list of them, all drawn at once.
       generator: a generator network, a canvas, a `Generator`; left out, `models.load("dcgan-faces")`.
       scorer: a `Scorer`, a network (the words must name a class), or anything with embeddings of pictures and texts;
-        left out, `scorers.conse()`.
+        left out, `scorers.words()`.
       prior: what keeps latents where the generator was trained; left out, `Chi(0.01)` for generators of normal
         latents and `Free()` for others.
       augment: the random views under which pictures must score.
@@ -107,7 +107,7 @@ def guide(
     wishes = prompts(prompt)
     check_numbers(n=(n, 1), steps=(steps, 1), screen=(screen, 1), chunks=(chunks, 1))
     making = as_generator(load("dcgan-faces") if generator is None else generator)
-    scoring = as_scorer(conse() if scorer is None else scorer)
+    scoring = as_scorer(words() if scorer is None else scorer)
     price = prior if prior is not None else (DEFAULT_PRIOR if making.normal else Free())
     moving = OnEach(as_transformation(method, steps), price, ema)
     parts = program(making, scoring, augment, price, chunks, trajectory, remat)

@@ -1,9 +1,9 @@
 """Scorers: how well a picture does what was asked, as an embedding of each and a similarity between the two.
 
 `read` turns sentences into e_1, once; `look` turns pictures into e_2, at every step and with a gradient; `similarity`
-compares them. A classifier, a classifier together with a sentence encoder (ConSE), and anything with embeddings of
-pictures and texts (CLIP, SigLIP) are all of this form. What pictures a network wants to see, and how it wants them
-normalized, stays with the network.
+compares them. A classifier, a classifier together with a sentence encoder (`words`, `conse`), and anything with
+embeddings of pictures and texts (CLIP, SigLIP) are all of this form. What pictures a network wants to see, and how it
+wants them normalized, stays with the network.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 from jax import Array
 
 from diffprog.errors import InvalidInput
-from diffprog.guide.similarity import Similarity, cosine, inner
+from diffprog.guide.similarity import Similarity, agreement, cosine, inner
 from diffprog.models import Network, SentenceEncoder, load
 
 CLIP_SIZE = 224
@@ -107,8 +107,8 @@ def conse(
             f"a temperature above 0, and None or 1 to {len(net.labels)} classes",
             "temperature=1.0, top=None",
         )
-    names = encoder([label.split(",")[0] for label in net.labels])  # [classes, D]
-    middle = jnp.mean(names, 0) if centred else jnp.zeros(names.shape[1])
+    names, mean = _class_sentences(net, encoder)
+    middle = mean if centred else jnp.zeros_like(mean)
 
     def look(images: Array) -> Array:
         logits = net(images) / temperature
@@ -121,6 +121,49 @@ def conse(
         return encoder(words) - middle
 
     return Scorer(f"conse({net.name}, {encoder.name})", net.input_size, look, read, similarity)
+
+
+def words(
+    net: Network | str = "efficientnet-lite0",
+    sentences: SentenceEncoder | str = "minilm",
+    *,
+    temperature: float = 0.05,
+) -> Scorer:
+    """Any words, by the classes that they speak of: the log-probability that the picture's class is one of those.
+
+        score = log sum_c q(c | words) p(c | x),    q = softmax(cos(s(words), s(name of c)) / temperature)
+
+    Cosines are between sentences less the mean of all classes' sentences. Where ConSE compares mean embeddings, whose
+    gradient dies with the probability of the class that is wanted, a log-probability pulls the harder the less likely
+    that class is. What no class is near to cannot be asked for: q is then spread over unrelated classes.
+
+    Args:
+      net: a classifier, or the name of one.
+      sentences: a sentence encoder, or the name of one.
+      temperature: of q; lower: only the nearest class counts.
+
+    Raises:
+      InvalidInput: a temperature that is not positive.
+    """
+    net = load(net) if isinstance(net, str) else net
+    encoder = load("minilm") if isinstance(sentences, str) else sentences
+    if not temperature > 0:
+        raise InvalidInput(f"temperature={temperature}", "above 0", "temperature=0.05")
+    names, middle = _class_sentences(net, encoder)
+
+    def look(images: Array) -> Array:
+        return jax.nn.log_softmax(net(images))
+
+    def read(said: Sequence[str]) -> Array:
+        return jax.nn.log_softmax(cosine((encoder(said) - middle)[:, None], names - middle) / temperature)
+
+    return Scorer(f"words({net.name}, {encoder.name})", net.input_size, look, read, agreement)
+
+
+def _class_sentences(net: Network, encoder: Any) -> tuple[Array, Array]:
+    """The sentence of every class's first name [classes, D], and their mean [D]."""
+    names = encoder([label.split(",")[0] for label in net.labels])
+    return names, jnp.mean(names, 0)
 
 
 def embeddings(model: Any, *, similarity: Similarity = cosine, name: str | None = None) -> Scorer:
