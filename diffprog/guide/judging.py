@@ -114,7 +114,7 @@ def _verdict(made: Guided, part: slice, making: Any, scoring: Any, judging: Any,
     key = jax.random.wrap_key_data(jnp.asarray(made.keys[part.start], jnp.uint32))
     images, own = _search(making, scoring, prompt, jax.random.fold_in(key, jnp.uint32(SEARCH)), draws, n)
     groups = (made.images[part], made.start_images[part], images)
-    guided, started, random = (_scores(judging, prompt, group) for group in groups)
+    guided, started, random = (scores_of(judging, prompt, group) for group in groups)
     best = int(np.argmax(made.scores[part]))
     gap = float(np.mean(made.augmented[part] - made.scores[part]))
     return Verdict(
@@ -152,7 +152,7 @@ def _search(
     return images, scores
 
 
-def _scores(judging: Any, prompt: Any, images: np.ndarray) -> np.ndarray:
+def scores_of(judging: Any, prompt: Any, images: np.ndarray) -> np.ndarray:
     """A scorer's scores of pictures as they are."""
     target = jax.tree.map(lambda leaf: leaf[0], targets([prompt], judging))
 

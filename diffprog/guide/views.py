@@ -133,6 +133,6 @@ def without(image: Array, corner: Array, extent: Array) -> Array:
 
 
 def _nearest(corner: Array, extent: Array, size: int, pixels: int) -> Array:
-    """[size, pixels]: 1 where an output reads a pixel."""
-    places = jnp.floor(corner + (jnp.arange(size) + 0.5) * extent / size)
+    """[size, pixels]: 1 where an output reads a pixel, which is where its first edge lies, as in PyTorch."""
+    places = jnp.floor(corner + jnp.arange(size) * extent / size)
     return jax.nn.one_hot(jnp.clip(places, 0, pixels - 1).astype(jnp.int32), pixels)
