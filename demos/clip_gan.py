@@ -24,12 +24,14 @@ import numpy as np
 
 import diffprog as dp
 from diffprog.guide.program import Program
-from diffprog.guide.targets import targets
+from diffprog.guide.targets import Target, targets
+from diffprog.guide.views import whole
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 MOST = 6
+WAY = "\n".join(line[4:] for line in (__doc__ or "").split("\n\n")[1].splitlines())
 
 
 def letters(sentences: Any) -> jax.Array:
@@ -49,32 +51,61 @@ def parts(small: bool) -> tuple[Any, Any, Any]:
     return dp.generators.as_generator(dp.models.load("dcgan-faces")), dp.scorers.words(net), net
 
 
-def stages(program: Program, scorer: Any, target: Any, z: Any) -> dict[str, np.ndarray]:
-    """Everything along the way of one latent, and the gradient of J at each stage."""
-
-    def similarity_of(image: jax.Array) -> jax.Array:
-        return program.plain(image, target, program.consts)
-
-    image, back = jax.vjp(lambda z: program.image(z, program.consts), z)
-    value, at_image = jax.value_and_grad(similarity_of)(image)
-    (at_z,) = back(at_image)
-    e_2 = scorer.look(dp.rules.resize(image[None], (1, scorer.size, scorer.size, 3), "bicubic").clip(0, 1))[0]
-    found = {"image": image, "J": value, "dJ/dimage": at_image, "e_2": e_2}
-    norm = jnp.sqrt(sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(at_z)))
-    return {name: np.asarray(leaf) for name, leaf in (found | {"|dJ/dz|": norm}).items()}
-
-
-def bars(axis: Any, log_p: np.ndarray, net: Any, title: str) -> None:
+def draw_classes(axis: Any, log_p: Any, net: Any, title: str) -> None:
     """The likeliest classes of a log-distribution."""
-    order = np.argsort(-log_p)[:MOST][::-1]
-    axis.barh([net.labels[i].split(",")[0][:18] for i in order], np.exp(log_p[order]), color="tab:blue")
+    order = np.argsort(-np.asarray(log_p))[:MOST][::-1]
+    axis.barh([net.labels[i].split(",")[0][:18] for i in order], np.exp(np.asarray(log_p)[order]))
     axis.set_xlim(0, 1)
     axis.set_title(title, fontsize=10)
     axis.tick_params(labelsize=8)
 
 
+def draw_picture(axis: Any, picture: Any, title: str, **options: Any) -> None:
+    """A picture without axes."""
+    axis.imshow(picture, **options)
+    axis.set_title(title, fontsize=10)
+    axis.set_axis_off()
+
+
+def gradients(program: Program, target: Target, z: Any) -> tuple[np.ndarray, float]:
+    """How strongly J depends on each pixel [H, W], and the length of its gradient by the latent."""
+    image, back = jax.vjp(lambda z: program.image(z, program.consts), z)
+    at_image = jax.grad(lambda image: program.plain(image, target, program.consts))(image)
+    (at_z,) = back(at_image)
+    length = jnp.sqrt(sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(at_z)))
+    return np.abs(np.asarray(at_image)).sum(-1), float(length)
+
+
+def draw(made: Any, generator: Any, scorer: Any, net: Any, path: Path) -> None:
+    """The figure: the words, and for the best member what is before and after."""
+    best = made.best
+    target = jax.tree.map(lambda leaf: leaf[0], targets([made.prompts[best]], scorer))
+    program = Program(generator, scorer, dp.augments.WHOLE, dp.priors.Free())
+    pixels, length = gradients(
+        program, target, jax.tree.map(lambda leaf: jnp.asarray(leaf[best]), made.latents)
+    )
+    figure, axes = plt.subplots(2, 4, figsize=(15, 6.4), layout="constrained")
+    draw_classes(axes[0, 0], target.vectors[0], net, f"e_1 of '{made.prompts[best]}'")
+    axes[1, 0].text(0, 0.5, WAY, family="monospace", fontsize=7)
+    axes[1, 0].set_axis_off()
+    rows = (
+        ("before", made.start_images[best], made.start_scores[best]),
+        ("after", made.images[best], made.scores[best]),
+    )
+    for row, (when, picture, score) in enumerate(rows):
+        draw_picture(axes[row, 1], picture, f"G(z) {when}")
+        e_2 = scorer.look(whole(jnp.asarray(picture)[None], scorer.size))[0]
+        draw_classes(axes[row, 2], e_2, net, f"e_2 {when}: J = sim(e_1, e_2) = {score:.2f}")
+    draw_picture(axes[0, 3], pixels, f"|dJ/dpicture| after; |dJ/dz| = {length:.2g}", cmap="magma")
+    axes[1, 3].plot(made.history["plain"])
+    axes[1, 3].set_title("J of the picture as it is, every member", fontsize=10)
+    axes[1, 3].set_xlabel("step")
+    figure.savefig(path, dpi=100)
+    print(path)
+
+
 def main() -> None:
-    """Draw the figure."""
+    """Guide, and draw the figure."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -83,46 +114,16 @@ def main() -> None:
         "--small", action="store_true", help="a canvas, SqueezeNet, letters for words, three steps"
     )
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--steps", type=int, default=120)
     parser.add_argument("--out", type=Path, default=Path("."))
     options = parser.parse_args()
     generator, scorer, net = parts(options.small)
-    n, steps, screen = (1, 3, 1) if options.small else (4, 120, 32)
+    n, steps, screen = (1, 3, 1) if options.small else (4, options.steps, 32)
     made = dp.guide(
         options.prompt, generator=generator, scorer=scorer, n=n, steps=steps, screen=screen, key=options.seed,
         progress=True,
     )  # fmt: skip
-    target = jax.tree.map(lambda leaf: leaf[0], targets([made.prompts[0]], scorer))
-    program = Program(generator, scorer, dp.augments.WHOLE, dp.priors.Free())
-    best = made.best
-    first = dp.generators.checked(generator, jax.random.key(0))
-    rows = {
-        "before": made.start_images[best],
-        "after": made.images[best],
-    }
-    figure, axes = plt.subplots(2, 4, figsize=(15, 6.4), layout="constrained")
-    latent = jax.tree.map(lambda leaf: jnp.asarray(leaf[best]), made.latents)
-    seen = stages(program, scorer, target, latent)
-    bars(axes[0, 0], np.asarray(target.vectors[0]), net, f"e_1 of '{options.prompt}'")
-    for row, (when, picture) in enumerate(rows.items()):
-        axis = axes[row, 1]
-        axis.imshow(picture, interpolation="nearest")
-        axis.set_title(f"G(z) {when}, {first[0]} x {first[1]} pixels", fontsize=10)
-        axis.set_axis_off()
-        image = jnp.asarray(picture)[None]
-        e_2 = scorer.look(dp.rules.resize(image, (1, scorer.size, scorer.size, 3), "bicubic").clip(0, 1))[0]
-        score = made.start_scores[best] if row == 0 else made.scores[best]
-        bars(axes[row, 2], np.asarray(e_2), net, f"e_2 {when}; J = sim(e_1, e_2) = {score:.2f}")
-    axes[0, 3].imshow(np.abs(seen["dJ/dimage"]).sum(-1), cmap="magma")
-    axes[0, 3].set_title(f"|dJ/dpicture| after; |dJ/dz| = {seen['|dJ/dz|']:.2g}", fontsize=10)
-    axes[0, 3].set_axis_off()
-    axes[1, 3].plot(made.history["plain"])
-    axes[1, 3].set_title("J of the picture as it is, every member", fontsize=10)
-    axes[1, 3].set_xlabel("step")
-    axes[1, 0].set_axis_off()
-    axes[1, 0].text(0, 0.5, __doc__.split("\n\n")[1].replace("    ", "", 1), family="monospace", fontsize=6.5)
-    path = options.out / "clip_gan.png"
-    figure.savefig(path, dpi=100)
-    print(path)
+    draw(made, generator, scorer, net, options.out / "clip_gan.png")
 
 
 if __name__ == "__main__":

@@ -216,9 +216,13 @@ def fetch(
 ) -> None:
     """Fetch the weights of networks now, to use them without a network connection later."""
     with told(debug):
-        for card in [models.card(name) for name in model]:  # all names before the first download
-            models.fetch(card.name)
-            typer.echo(f"{card.name}: weights {listings.whereabouts(card)}")
+        for name in model:  # all names before the first download
+            if name not in models.OTHERS:
+                models.card(name)
+        for name in model:
+            models.fetch(name)
+            where = "in the cache" if name in models.OTHERS else listings.whereabouts(models.card(name))
+            typer.echo(f"{name}: weights {where}")
 
 
 @app.command("rules")

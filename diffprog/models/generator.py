@@ -8,6 +8,7 @@ from typing import cast
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from diffprog import weights
 from diffprog.errors import InvalidInput
@@ -87,9 +88,13 @@ def load_faces() -> GeneratorNetwork:
         BadFile: the weights are damaged or belong to another network.
     """
     title, module = "DCGAN of faces", dcgan.DCGAN()
-    tensors = weights.load_cached("dcgan-faces", FACES, dcgan.convert)
     example = jax.ShapeDtypeStruct((1, dcgan.LATENT), jnp.float32)
-    return to_generator("dcgan-faces", title, module, fitted(module, example, tensors, title))
+    return to_generator("dcgan-faces", title, module, fitted(module, example, face_tensors(), title))
+
+
+def face_tensors() -> dict[str, np.ndarray]:
+    """The weights of the faces by name, from the cache or fetched."""
+    return weights.load_cached("dcgan-faces", FACES, dcgan.convert)
 
 
 def _check(z: jax.Array, title: str) -> jax.Array:

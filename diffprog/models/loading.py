@@ -20,15 +20,16 @@ from diffprog.graph.naturalness import Statistics
 from diffprog.models.catalogue import Card, card
 from diffprog.models.efficientnet import convert
 from diffprog.models.fitting import fits, fitted
-from diffprog.models.generator import GeneratorNetwork, load_faces
+from diffprog.models.generator import GeneratorNetwork, face_tensors, load_faces
 from diffprog.models.labels import imagenet_labels
-from diffprog.models.minilm import SentenceEncoder, load_minilm
+from diffprog.models.minilm import SentenceEncoder, load_minilm, minilm_tensors
 from diffprog.models.network import STATISTICS, Network, Params, check_images
 
 CONVERSION = 2  # the form that `efficientnet.convert` gives; 1 was without statistics
 
 
 OTHERS: dict[str, Callable[[], Any]] = {"dcgan-faces": load_faces, "minilm": load_minilm}
+TENSORS_OF_OTHERS = {"dcgan-faces": face_tensors, "minilm": minilm_tensors}
 """What is not a classifier: a generator of pictures (`GeneratorNetwork`), an encoder of sentences
 (`SentenceEncoder`)."""
 
@@ -76,6 +77,8 @@ def fetch(name: str) -> dict[str, np.ndarray]:
         Unreachable: the weights are not in the cache and cannot be fetched.
         BadFile: what was fetched is not what was pinned.
     """
+    if name in TENSORS_OF_OTHERS:
+        return TENSORS_OF_OTHERS[name]()
     about = card(name)
     if about.source is not None:
         return weights.load_cached(about.name, about.source, convert, form=CONVERSION)

@@ -169,4 +169,9 @@ def load_minilm() -> SentenceEncoder:
         BadFile: the weights are damaged or belong to another network.
     """
     module = MiniLM(vocabulary=len(vocabulary()))
-    return to_encoder("minilm", "all-MiniLM-L6-v2", module, weights.load_cached("minilm", SOURCE, convert))
+    return to_encoder("minilm", "all-MiniLM-L6-v2", module, minilm_tensors())
+
+
+def minilm_tensors() -> dict[str, np.ndarray]:
+    """The weights by name, from the cache or fetched."""
+    return weights.load_cached("minilm", SOURCE, convert)
