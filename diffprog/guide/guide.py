@@ -89,7 +89,7 @@ def guide(
 
     Returns:
       A `Guided` with n pictures for every prompt. Ctrl-C returns what there is. A member whose score is no longer
-      finite stays at its last good latent, while the others go on.
+      finite moves no more and returns its best so far, while the others go on.
 
     Raises:
       InvalidInput: an empty prompt or one that the scorer cannot read, numbers out of range, a generator or scorer of

@@ -127,8 +127,8 @@ class Guided:
         }
 
     def _columns(self) -> int:
-        each = len({str(one) for one in self.prompts})
-        return len(self.images) // each if 1 < each < len(self.images) else 0
+        each = self.settings["n"]
+        return each if 1 < each < len(self.images) else 0
 
     def _repr_png_(self) -> bytes:
         buffer = io.BytesIO()

@@ -96,8 +96,8 @@ def judged(
             "scorers.conse('efficientnet-lite1'), or scorers.conse('squeezenet')",
         )
     names = [str(one) for one in made.prompts]
-    n = len(names) // len(dict.fromkeys(names))
-    calls = n * (len(made.history["plain"]) + (made.settings["screen"] if n and _screened(made) else 0))
+    n = made.settings["n"]
+    calls = n * (len(made.history["plain"]) + (made.settings["screen"] if _screened(made) else 0))
     verdicts = []
     for first in range(0, len(names), n):
         part = slice(first, first + n)

@@ -2,8 +2,8 @@
 
 `optimize` sees one pytree with a leading axis of members and one cost, the sum of theirs. The method here takes the
 sum apart again: each member has its own state of the inner method, its own running average, its own best latent by the
-score without augmentation, and its own end: a member whose cost or gradient is not finite stays where it last was
-good, and the others go on.
+score without augmentation, and its own end: a member whose cost or gradient is not finite moves no more,
+and the others go on.
 """
 
 from __future__ import annotations
