@@ -19,9 +19,11 @@ from jax import Array
 
 from diffprog.errors import InvalidInput
 from diffprog.guide.similarity import Similarity, agreement, cosine, inner
-from diffprog.models import Network, SentenceEncoder, load
+from diffprog.models import Network, load
 
 CLIP_SIZE = 224
+
+Encoder = Callable[[Sequence[str]], Array]
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +76,7 @@ def classifier(net: Network | str, probability: bool = True) -> Scorer:
 
 def conse(
     net: Network | str = "efficientnet-lite0",
-    sentences: SentenceEncoder | str = "minilm",
+    sentences: Encoder | str = "minilm",
     *,
     temperature: float = 1.0,
     top: int | None = None,
@@ -87,7 +89,7 @@ def conse(
 
     Args:
       net: a classifier, or the name of one.
-      sentences: a sentence encoder, or the name of one.
+      sentences: any function of sentences to vectors [P, D], or "minilm".
       temperature: above 1 lets classes speak that the network holds unlikely, and gives a gradient where it is sure.
       top: only the most likely classes count, as in the paper (10); None: all.
       centred: subtract the mean of all classes' sentences from both, since all sentences are somewhat alike.
@@ -100,7 +102,7 @@ def conse(
       InvalidInput: a temperature that is not positive, a `top` that is not one of the numbers of classes.
     """
     net = load(net) if isinstance(net, str) else net
-    encoder = load("minilm") if isinstance(sentences, str) else sentences
+    encoder: Encoder = load("minilm") if isinstance(sentences, str) else sentences
     if not temperature > 0 or not (top is None or 1 <= top <= len(net.labels)):
         raise InvalidInput(
             f"temperature={temperature}, top={top}",
@@ -120,12 +122,12 @@ def conse(
     def read(words: Sequence[str]) -> Array:
         return encoder(words) - middle
 
-    return Scorer(f"conse({net.name}, {encoder.name})", net.input_size, look, read, similarity)
+    return Scorer(f"conse({net.name}, {_called(encoder)})", net.input_size, look, read, similarity)
 
 
 def words(
     net: Network | str = "efficientnet-lite0",
-    sentences: SentenceEncoder | str = "minilm",
+    sentences: Encoder | str = "minilm",
     *,
     temperature: float = 0.05,
 ) -> Scorer:
@@ -139,14 +141,14 @@ def words(
 
     Args:
       net: a classifier, or the name of one.
-      sentences: a sentence encoder, or the name of one.
+      sentences: any function of sentences to vectors [P, D], or "minilm".
       temperature: of q; lower: only the nearest class counts.
 
     Raises:
       InvalidInput: a temperature that is not positive.
     """
     net = load(net) if isinstance(net, str) else net
-    encoder = load("minilm") if isinstance(sentences, str) else sentences
+    encoder: Encoder = load("minilm") if isinstance(sentences, str) else sentences
     if not temperature > 0:
         raise InvalidInput(f"temperature={temperature}", "above 0", "temperature=0.05")
     names, middle = _class_sentences(net, encoder)
@@ -157,10 +159,14 @@ def words(
     def read(said: Sequence[str]) -> Array:
         return jax.nn.log_softmax(cosine((encoder(said) - middle)[:, None], names - middle) / temperature)
 
-    return Scorer(f"words({net.name}, {encoder.name})", net.input_size, look, read, agreement)
+    return Scorer(f"words({net.name}, {_called(encoder)})", net.input_size, look, read, agreement)
 
 
-def _class_sentences(net: Network, encoder: Any) -> tuple[Array, Array]:
+def _called(encoder: Encoder) -> str:
+    return str(getattr(encoder, "name", None) or getattr(encoder, "__name__", type(encoder).__name__))
+
+
+def _class_sentences(net: Network, encoder: Encoder) -> tuple[Array, Array]:
     """The sentence of every class's first name [classes, D], and their mean [D]."""
     names = encoder([label.split(",")[0] for label in net.labels])
     return names, jnp.mean(names, 0)

@@ -50,7 +50,7 @@ def test_a_list_is_several_prompts_and_a_string_is_one():
         *(
             (np.full((4, 4, 3), 2.0), "0, 1"),
             (np.zeros((4, 4, 3), np.uint8), "bytes"),
-            (np.full((2, 2, 3), np.nan), ""),
+            (np.full((2, 2, 3), np.nan), "finite values"),
         ),
     ],
 )

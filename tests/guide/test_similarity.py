@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diffprog.guide.similarity import cosine, inner, spherical
@@ -12,6 +12,7 @@ from diffprog.guide.similarity import cosine, inner, spherical
 angles = st.floats(0.01, 3.1)
 
 
+@settings(deadline=None, max_examples=25)
 @given(angles)
 def test_similarities_of_an_angle(angle):
     a, b = jnp.array([2.0, 0.0]), 3 * jnp.array([np.cos(angle), np.sin(angle)])
@@ -21,6 +22,7 @@ def test_similarities_of_an_angle(angle):
     np.testing.assert_allclose(inner(a, b), 6 * np.cos(angle), atol=1e-5)
 
 
+@settings(deadline=None, max_examples=25)
 @given(angles)
 def test_spherical_is_minus_the_loss_of_vqgan_clip(angle):
     torch = pytest.importorskip("torch")
