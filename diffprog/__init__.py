@@ -38,6 +38,15 @@ from diffprog.graph.objectives import neuron as neuron
 from diffprog.graph.objectives import style as style
 from diffprog.graph.objectives import target as target
 from diffprog.graph.objectives import unit as unit
+from diffprog.guide import Guided as Guided
+from diffprog.guide import augments as augments
+from diffprog.guide import generators as generators
+from diffprog.guide import guide as guide
+from diffprog.guide import invert as invert
+from diffprog.guide import judged as judged
+from diffprog.guide import priors as priors
+from diffprog.guide import prompt as prompt
+from diffprog.guide import scorers as scorers
 from diffprog.machine import one_by_one as one_by_one
 from diffprog.machine import tune as tune
 from diffprog.optimize import optimize as optimize

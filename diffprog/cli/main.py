@@ -1,4 +1,4 @@
-"""The commands: `diffprog visualize`, `redraw`, `dream`, `models`, `layers`, `graph`, `fetch`, `rules`, ..."""
+"""The commands: `diffprog visualize`, `guide`, `dream`, `sweep`, `redraw`, `models`, `layers`, `graph`, ..."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 import diffprog
 from diffprog import models
-from diffprog.cli import checks, graph, listings, rulebook, startup, units
+from diffprog.cli import checks, graph, guide, listings, rulebook, startup, units
 from diffprog.cli import sweep as sweeping
 from diffprog.cli.diagnose import diagnosis
 from diffprog.cli.dream import Wish
@@ -97,6 +97,45 @@ def visualize(
         name = recipe or checks.recipe_name(recipes.default_for(net))
         how = f"{chosen.steps} steps of recipe {name}, {size}x{size} pixels, seed {seed}"
         finish(drawing, path, f"{found.title}; {net.title}", how)
+
+
+@app.command("guide")
+def words_to_pictures(
+    prompt: Annotated[
+        str,
+        typer.Argument(
+            help="What the pictures should be like; several with | between them, with :weight behind each.",
+            show_default=False,
+        ),
+    ],
+    generator: Annotated[
+        str, typer.Option("--generator", "-g", help=f"One of {', '.join(guide.GENERATORS)}.")
+    ] = "dcgan-faces",
+    scorer: Annotated[
+        str, typer.Option(help="words or conse for any words, class for the name of a class.")
+    ] = "words",
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="The classifier that scores, see `diffprog models`.")
+    ] = guide.DEFAULT_MODEL,
+    n: Annotated[int, typer.Option("--n", "-n", help="How many pictures, each from its own start.")] = 8,
+    steps: Annotated[int, typer.Option(help="Steps of the optimizer.")] = 150,
+    seed: Annotated[int, typer.Option(help="Another seed is other pictures.")] = 0,
+    judge: Annotated[
+        bool, typer.Option("--judge", help="Ask a second network, and compare with as many random draws.")
+    ] = False,
+    judge_model: Annotated[
+        str | None, typer.Option(help="Which network judges.", show_default="one that does not score")
+    ] = None,
+    out: Out = None,
+    gif: Annotated[
+        Path | None, typer.Option(help="Write how they came about, too.", show_default=False)
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Make pictures that do what words say, by moving the latents of a generator."""
+    with told(debug):
+        asked = guide.judge_for(model, judge, judge_model)
+        guide.run(prompt, generator, scorer, model, n, steps, seed, asked, out, gif)
 
 
 @app.command()
@@ -222,9 +261,13 @@ def fetch(
 ) -> None:
     """Fetch the weights of networks now, to use them without a network connection later."""
     with told(debug):
-        for card in [models.card(name) for name in model]:  # all names before the first download
-            models.fetch(card.name)
-            typer.echo(f"{card.name}: weights {listings.whereabouts(card)}")
+        for name in model:  # all names before the first download
+            if name not in models.OTHERS:
+                models.card(name)
+        for name in model:
+            models.fetch(name)
+            where = "in the cache" if name in models.OTHERS else listings.whereabouts(models.card(name))
+            typer.echo(f"{name}: weights {where}")
 
 
 @app.command()

@@ -134,6 +134,6 @@ def card(name: str) -> Card:
     near = difflib.get_close_matches(str(name).lower(), names(), n=1, cutoff=0.4)
     raise InvalidInput(
         f"the network {name!r}",
-        "one of " + ", ".join(names()),
+        "one of " + ", ".join(names()) + "; or dcgan-faces, minilm, which are no classifiers",
         repr(near[0]) if near else "one of these names",
     )

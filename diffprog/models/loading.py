@@ -6,33 +6,45 @@ converted once, and kept in the cache folder by `diffprog.weights`, which says s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from importlib.resources import as_file, files
-from typing import cast
+from typing import Any, Literal, cast, overload
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from flax.traverse_util import flatten_dict, unflatten_dict
 
 from diffprog import weights
 from diffprog.errors import BadFile
 from diffprog.graph.objectives import Statistics
 from diffprog.models.catalogue import Card, card
 from diffprog.models.efficientnet import convert
+from diffprog.models.fitting import fits, fitted
+from diffprog.models.generator import GeneratorNetwork, face_tensors, load_faces
 from diffprog.models.labels import imagenet_labels
+from diffprog.models.minilm import SentenceEncoder, load_minilm, minilm_tensors
 from diffprog.models.network import STATISTICS, Network, Params, check_images
 
 CONVERSION = 2  # the form that `efficientnet.convert` gives; 1 was without statistics
 
 
-@lru_cache
-def load(name: str) -> Network:
+OTHERS: dict[str, Callable[[], Any]] = {"dcgan-faces": load_faces, "minilm": load_minilm}
+TENSORS_OF_OTHERS = {"dcgan-faces": face_tensors, "minilm": minilm_tensors}
+"""What is not a classifier: a generator of pictures (`GeneratorNetwork`), an encoder of sentences
+(`SentenceEncoder`)."""
+
+
+@overload
+def load(name: Literal["dcgan-faces"]) -> GeneratorNetwork: ...  # type: ignore[overload-overlap]
+@overload
+def load(name: Literal["minilm"]) -> SentenceEncoder: ...  # type: ignore[overload-overlap]
+@overload
+def load(name: str) -> Network: ...
+def load(name: str) -> Any:
     """Load a network by its name; the second time it is the same object.
 
     Args:
-        name: one of `names()`.
+        name: one of `names()`, or of what is not a classifier: "dcgan-faces", "minilm".
 
     Returns:
         The network, its weights in memory.
@@ -46,7 +58,12 @@ def load(name: str) -> Network:
         >>> load("squeezenet")
         Network(name='squeezenet', title='SqueezeNet 1.1', input_size=224, min_size=31)
     """
-    return to_network(card(name), fetch(name))
+    return _load(name)
+
+
+@lru_cache
+def _load(name: str) -> Any:
+    return OTHERS[name]() if name in OTHERS else to_network(card(name), fetch(name))
 
 
 def fetch(name: str) -> dict[str, np.ndarray]:
@@ -60,6 +77,8 @@ def fetch(name: str) -> dict[str, np.ndarray]:
         Unreachable: the weights are not in the cache and cannot be fetched.
         BadFile: what was fetched is not what was pinned.
     """
+    if name in TENSORS_OF_OTHERS:
+        return TENSORS_OF_OTHERS[name]()
     about = card(name)
     if about.source is not None:
         return weights.load_cached(about.name, about.source, convert, form=CONVERSION)
@@ -92,7 +111,12 @@ def to_network(about: Card, tensors: Mapping[str, np.ndarray]) -> Network:
         min_size=about.min_size,
         labels=imagenet_labels(),
         apply=apply,
-        params=_nest(about, {name: t for name, t in tensors.items() if not name.startswith(STATISTICS)}),
+        params=fitted(
+            about.module,
+            jax.ShapeDtypeStruct((1, about.min_size, about.min_size, 3), np.float32),
+            {name: t for name, t in tensors.items() if not name.startswith(STATISTICS)},
+            about.title,
+        ),
         statistics=_statistics(about, tensors),
     )
 
@@ -104,7 +128,7 @@ def _statistics(about: Card, tensors: Mapping[str, np.ndarray]) -> Statistics:
             layer, part = name.removeprefix(STATISTICS).rsplit("/", 1)
             found.setdefault(layer, {})[part] = tensor
     for layer, parts in found.items():
-        shapes = {_fits(tensor, tensor.shape) and tensor.shape for tensor in parts.values()}
+        shapes = {fits(tensor, tensor.shape) and tensor.shape for tensor in parts.values()}
         if set(parts) != {"mean", "deviation"} or len(shapes) != 1 or False in shapes:
             raise BadFile(
                 f"weights with damaged statistics of {layer} in {about.title}",
@@ -112,24 +136,3 @@ def _statistics(about: Card, tensors: Mapping[str, np.ndarray]) -> Statistics:
                 "fetching them again: remove them from the cache folder",
             )
     return {layer: (parts["mean"], parts["deviation"]) for layer, parts in found.items()}
-
-
-def _nest(about: Card, tensors: Mapping[str, np.ndarray]) -> Params:
-    images = jax.ShapeDtypeStruct((1, about.min_size, about.min_size, 3), np.float32)
-    shapes = flatten_dict(jax.eval_shape(about.module.init, jax.random.key(0), images)["params"])
-    paths = {"/".join(path): path for path in shapes}
-    wrong = [name for name, path in paths.items() if not _fits(tensors.get(name), shapes[path].shape)]
-    wrong += [name for name in tensors if name not in paths]
-    if wrong:
-        raise BadFile(
-            f"weights in which {len(wrong)} tensors do not fit {about.title}, the first being {wrong[0]}",
-            f"the {len(paths)} tensors of {about.title}: float32, finite, each of its shape, and no others",
-            "fetching them again: remove them from the cache folder; or, if embedded, install diffprog again",
-        )
-    return unflatten_dict({path: jnp.asarray(tensors[name]) for name, path in paths.items()})
-
-
-def _fits(tensor: np.ndarray | None, shape: tuple[int, ...]) -> bool:
-    if tensor is None or tensor.shape != shape or tensor.dtype != np.float32:
-        return False
-    return bool(np.isfinite(tensor).all())

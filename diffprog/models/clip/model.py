@@ -17,7 +17,7 @@ import numpy as np
 
 from diffprog import rules
 from diffprog.errors import InvalidInput
-from diffprog.graph.naturalness import Statistics
+from diffprog.graph.objectives.naturalness import Statistics
 from diffprog.models.clip.architecture import Architecture
 from diffprog.models.clip.tokenizer import Tokenizer
 from diffprog.models.network import Params, check_images

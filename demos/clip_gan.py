@@ -1,0 +1,130 @@
+"""The lecture's last figure with real networks in it: a sentence becomes e_1, a latent becomes a picture becomes e_2.
+
+    "a person wearing sunglasses" --- MiniLM, classes ---> e_1
+                                                            |  similarity J
+    z --- DCGAN ---> picture --- views, EfficientNet ---> e_2
+    dJ/dz <--------- dJ/dpicture <-------------------- dJ/de_2
+
+Draws the four stages for one latent, before and after: the distribution e_1 that the words make over the classes, the
+picture, the gradient's size where it passes through the picture, e_2, and the similarity step by step.
+
+    python demos/clip_gan.py [--prompt WORDS] [--small] [--out FOLDER]
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import matplotlib
+import numpy as np
+
+import diffprog as dp
+from diffprog.guide.program import Program
+from diffprog.guide.targets import Target, targets
+from diffprog.guide.views import whole
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+
+MOST = 6
+WAY = "\n".join(line[4:] for line in (__doc__ or "").split("\n\n")[1].splitlines())
+
+
+def letters(sentences: Any) -> jax.Array:
+    """A stand-in for a sentence encoder: counts of letters."""
+    rows = [np.bincount([ord(c) % 26 for c in one.lower() if c.isalpha()], minlength=26) for one in sentences]
+    return jnp.asarray(np.stack(rows) + 0.1, jnp.float32)
+
+
+def parts(small: bool) -> tuple[Any, Any, Any]:
+    """Generator, scorer and classifier: real ones, or small ones that need no download."""
+    if small:
+        from diffprog.vision.canvases import Fourier
+
+        net = dp.models.load("squeezenet")
+        return dp.generators.canvas(Fourier(decay=1.5), 64), dp.scorers.words(net, letters), net
+    net = dp.models.load("efficientnet-lite0")
+    return dp.generators.as_generator(dp.models.load("dcgan-faces")), dp.scorers.words(net), net
+
+
+def draw_classes(axis: Any, log_p: Any, net: Any, title: str) -> None:
+    """The likeliest classes of a log-distribution."""
+    order = np.argsort(-np.asarray(log_p))[:MOST][::-1]
+    axis.barh([net.labels[i].split(",")[0][:18] for i in order], np.exp(np.asarray(log_p)[order]))
+    axis.set_xlim(0, 1)
+    axis.set_title(title, fontsize=10)
+    axis.tick_params(labelsize=8)
+
+
+def draw_picture(axis: Any, picture: Any, title: str, **options: Any) -> None:
+    """A picture without axes."""
+    axis.imshow(picture, **options)
+    axis.set_title(title, fontsize=10)
+    axis.set_axis_off()
+
+
+def gradients(program: Program, target: Target, z: Any) -> tuple[np.ndarray, float]:
+    """How strongly J depends on each pixel [H, W], and the length of its gradient by the latent."""
+    image, back = jax.vjp(lambda z: program.image(z, program.consts), z)
+    at_image = jax.grad(lambda image: program.plain(image, target, program.consts))(image)
+    (at_z,) = back(at_image)
+    length = jnp.sqrt(sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(at_z)))
+    return np.abs(np.asarray(at_image)).sum(-1), float(length)
+
+
+def draw(made: Any, generator: Any, scorer: Any, net: Any, path: Path) -> None:
+    """The figure: the words, and for the best member what is before and after."""
+    best = made.best
+    target = jax.tree.map(lambda leaf: leaf[0], targets([made.prompts[best]], scorer))
+    program = Program(generator, scorer, dp.augments.WHOLE, dp.priors.Free())
+    pixels, length = gradients(
+        program, target, jax.tree.map(lambda leaf: jnp.asarray(leaf[best]), made.latents)
+    )
+    figure, axes = plt.subplots(2, 4, figsize=(15, 6.4), layout="constrained")
+    draw_classes(axes[0, 0], target.vectors[0], net, f"e_1 of '{made.prompts[best]}'")
+    axes[1, 0].text(0, 0.5, WAY, family="monospace", fontsize=7)
+    axes[1, 0].set_axis_off()
+    rows = (
+        ("before", made.start_images[best], made.start_scores[best]),
+        ("after", made.images[best], made.scores[best]),
+    )
+    for row, (when, picture, score) in enumerate(rows):
+        draw_picture(axes[row, 1], picture, f"G(z) {when}")
+        e_2 = scorer.look(whole(jnp.asarray(picture)[None], scorer.size))[0]
+        draw_classes(axes[row, 2], e_2, net, f"e_2 {when}: J = sim(e_1, e_2) = {score:.2f}")
+    draw_picture(axes[0, 3], pixels, f"|dJ/dpicture| after; |dJ/dz| = {length:.2g}", cmap="magma")
+    axes[1, 3].plot(made.history["plain"])
+    axes[1, 3].set_title("J of the picture as it is, every member", fontsize=10)
+    axes[1, 3].set_xlabel("step")
+    figure.savefig(path, dpi=100)
+    print(path)
+
+
+def main() -> None:
+    """Guide, and draw the figure."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--prompt", default="a person wearing sunglasses")
+    parser.add_argument(
+        "--small", action="store_true", help="a canvas, SqueezeNet, letters for words, three steps"
+    )
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--steps", type=int, default=120)
+    parser.add_argument("--out", type=Path, default=Path("."))
+    options = parser.parse_args()
+    generator, scorer, net = parts(options.small)
+    n, steps, screen = (1, 3, 1) if options.small else (4, options.steps, 32)
+    made = dp.guide(
+        options.prompt, generator=generator, scorer=scorer, n=n, steps=steps, screen=screen, key=options.seed,
+        progress=True,
+    )  # fmt: skip
+    draw(made, generator, scorer, net, options.out / "clip_gan.png")
+
+
+if __name__ == "__main__":
+    main()

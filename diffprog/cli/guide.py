@@ -1,0 +1,161 @@
+"""`diffprog guide`: from words to pictures, and what a scorer that had no part makes of them.
+
+Here the strings of the command line become objects; everything is checked before the first network is loaded.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import typer
+
+from diffprog import models
+from diffprog.cli import checks
+from diffprog.cli.failures import INTERRUPTED, UNEXPECTED
+from diffprog.errors import BadFile, InvalidInput
+from diffprog.files import check_path
+from diffprog.guide import Guided, Scorer, generators, guide, judged, prompt, read_manifest, scorers
+from diffprog.vision.canvases import Fourier, Pixel
+
+GENERATORS: dict[str, Callable[[], Any]] = {
+    "dcgan-faces": lambda: models.load("dcgan-faces"),
+    "fourier": lambda: generators.canvas(Fourier(decay=1.5), 128),
+    "pixel": lambda: generators.canvas(Pixel(), 128),
+}
+SCORERS: dict[str, Callable[[str], Scorer]] = {
+    "words": scorers.words,
+    "conse": scorers.conse,
+    "class": scorers.classifier,
+}
+DEFAULT_MODEL, DEFAULT_JUDGE = "efficientnet-lite0", "efficientnet-lite1"
+
+
+def run(
+    text: str, generator: str, scorer: str, model: str, n: int, steps: int, seed: int, judge: str | None,
+    out: Path | None, gif: Path | None,
+) -> None:  # fmt: skip
+    """Make the pictures, save them, and say how they do.
+
+    Raises:
+        InvalidInput: an empty prompt, an unknown name, a number out of range, a judge that is the scorer's network.
+        Unreachable: a folder that cannot be written, or weights that cannot be fetched.
+        typer.Exit: it did not come to its end; what there is was saved, and that is said.
+    """
+    wish = prompt(text)
+    make, score = known("--generator", generator, GENERATORS), known("--scorer", scorer, SCORERS)
+    known("--model", model, models.names())
+    if judge is not None:
+        known("--judge-model", judge, models.names())
+    if judge == model:
+        raise InvalidInput(
+            f"the judge {judge}, which is the network that scores",
+            "one that had no part",
+            f"--judge-model {_other(model)}",
+        )
+    for name, number, most in (("--n", n, 256), ("--steps", steps, 100_000)):
+        checks.whole(name, number, 1, most)
+    checks.whole("--seed", seed, 0, checks.LARGEST_SEED)
+    path = checks.destination(out) if out else default_destination(text)
+    film = None if gif is None else check_path(gif, (".gif",))
+    making, scoring = make(), score(model)
+    made = guide(
+        wish,
+        generator=making,
+        scorer=scoring,
+        n=n,
+        steps=steps,
+        key=seed,
+        trajectory=film is not None,
+        progress=True,
+    )
+    if made.stopped == "interrupted" and not len(made.history["plain"]):
+        raise KeyboardInterrupt
+    tell(made, made.save(path), None if film is None else made.save_gif(film), steps)
+    if judge is not None and made.stopped == "finished":
+        verdicts = judged(made, generator=making, scorer=scoring, judge=score(judge))
+        typer.echo("\n".join(f"  judge     {verdict}" for verdict in verdicts))
+    finish(made, steps)
+
+
+def tell(made: Guided, path: Path, film: Path | None, steps: int) -> None:
+    """Where the pictures are, of what, by what, and their scores."""
+    settings = made.settings
+    typer.echo(f"{path}" + (f" and {film}" if film else ""))
+    typer.echo(f"  of        {made.prompts[0]}")
+    typer.echo(f"  by        {settings['generator']} and {settings['scorer']}, {steps} steps")
+    typer.echo(f"  at first  {line(made.start_scores)}")
+    typer.echo(f"  now       {line(made.scores)} as they are")
+    typer.echo(f"            {line(made.augmented)} under random views, on average")
+
+
+def finish(made: Guided, steps: int) -> None:
+    """Say why a run did not come to its end.
+
+    Raises:
+        typer.Exit: it did not.
+    """
+    taken = f"{len(made.history['plain'])} of {steps} steps"
+    if made.stopped == "interrupted":
+        typer.echo(f"diffprog: interrupted; saved what there was: {taken}", err=True)
+        raise typer.Exit(INTERRUPTED)
+    if made.stopped != "finished":
+        typer.echo(f"diffprog: saved the last good pictures, after {taken}: {made.why}", err=True)
+        raise typer.Exit(UNEXPECTED)
+    if "not finite" in made.why:
+        typer.echo(f"diffprog: {made.why}", err=True)
+
+
+def line(scores: np.ndarray) -> str:
+    """A few scores in one line."""
+    shown = "  ".join(f"{score:.2f}" for score in scores[:8])
+    return shown if len(scores) <= 8 else f"{shown}  and {len(scores) - 8} more"
+
+
+def known(option: str, name: str, names: Any) -> Any:
+    """What a name stands for; the name itself where `names` are only names.
+
+    Raises:
+        InvalidInput: there is none; the nearest is offered.
+    """
+    if name in names:
+        return names[name] if isinstance(names, dict) else name
+    near = difflib.get_close_matches(name.lower(), list(names), n=1, cutoff=0.0)
+    raise InvalidInput(f"{option} {name}", "one of " + ", ".join(names), f"{option} {near[0]}")
+
+
+def default_destination(text: str) -> Path:
+    """A path in the current folder named after the prompt; only our own pictures are replaced.
+
+    Raises:
+        InvalidInput: there is such a file, and it is not a picture that `diffprog guide` made.
+
+    Example:
+        >>> str(default_destination("a person, wearing sunglasses | a hat:-1"))
+        'a_person_wearing_sunglasses_a_hat_-1.png'
+    """
+    stem = re.sub(r"[^\w-]+", "_", text).strip("_-")[: checks.LONGEST_STEM] or "picture"
+    path = checks.destination(Path(f"{stem}.png"))
+    try:
+        if path.exists():
+            read_manifest(path)
+    except BadFile:
+        raise InvalidInput(
+            f"{path}, which is there and was not made by diffprog guide",
+            "a new file, or one that can be made again",
+            f"--out {stem}_drawn.png, or --out {path} to replace it",
+        ) from None
+    return path
+
+
+def judge_for(model: str, judge: bool, named: str | None) -> str | None:
+    """The network of the judge: the one that was named, else one that is not the scorer's; None for no judge."""
+    return (named or _other(model)) if judge or named else None
+
+
+def _other(model: str, choices: Sequence[str] = (DEFAULT_JUDGE, "efficientnet-lite2")) -> str:
+    return next(name for name in choices if name != model)

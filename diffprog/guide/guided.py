@@ -1,0 +1,189 @@
+"""What comes out of guidance: pictures with their scores, the latents behind them, and how they came about.
+
+`save` writes one PNG, a contact sheet when there are several pictures, and a manifest in its metadata; `save_gif`
+writes how they came about. Files appear whole or not at all.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, PngImagePlugin
+
+from diffprog.errors import BadFile, InvalidInput, Unreachable
+from diffprog.files import check_path, write_whole
+from diffprog.guide.prompts import Prompt
+
+METADATA_KEY = "diffprog guide"
+PACKAGES = ("diffprog", "jax", "jaxlib", "flax", "optax", "numpy")
+MARGIN = 4
+SHOWN = 128  # smaller pictures are shown enlarged, by a whole factor, so that a face can be seen
+LARGEST_MANIFEST = 1 << 20
+MOST_FRAMES = 100
+FRAME_MILLISECONDS = 60
+LAST_MILLISECONDS = 1500
+
+
+@dataclass(frozen=True, eq=False)
+class Guided:
+    """Pictures and how they came about; a notebook shows them. m members: prompt by prompt, n for each.
+
+    Attributes:
+      images: float32 [m, H, W, 3], RGB in [0, 1], every member's best.
+      latents: behind them, leaves [m, ...].
+      scores: [m], of the pictures as they are.
+      augmented: [m], their mean score under fresh random views. How far the two are apart says how much of the
+        score the eye cannot see.
+      start_images: the pictures that optimization started from, after screening.
+      start_scores: [m], of those.
+      history: what was seen at every step: "plain", "augmented" and "price", each [steps, m].
+      frames: uint8 [steps, m, h, w, 3], if a trajectory was asked for.
+      prompts: m of them.
+      keys: the words of every member's PRNG key.
+      settings: what it was made with, in words and numbers.
+      stopped: 'finished', 'interrupted', 'callback', 'not finite', ...
+      why: that in a sentence.
+    """
+
+    images: np.ndarray
+    latents: Any
+    scores: np.ndarray
+    augmented: np.ndarray
+    start_images: np.ndarray
+    start_scores: np.ndarray
+    history: dict[str, np.ndarray]
+    frames: np.ndarray | None
+    prompts: tuple[Prompt, ...]
+    keys: tuple[tuple[int, ...], ...]
+    settings: dict[str, Any]
+    stopped: str
+    why: str
+
+    @property
+    def best(self) -> int:
+        """The number of the member with the highest score."""
+        return int(np.argmax(self.scores))
+
+    def sheet(self) -> Image.Image:
+        """The picture, or all of them in a grid, prompt by prompt."""
+        return sheet(self.images, self._columns())
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write a PNG that carries what it was made with.
+
+        Raises:
+          InvalidInput: a path that does not end in .png.
+          Unreachable: a folder that is not there or cannot be written.
+        """
+        path = check_path(path, (".png",))
+        info = PngImagePlugin.PngInfo()
+        info.add_text(METADATA_KEY, json.dumps(self.manifest()))
+        buffer = io.BytesIO()
+        self.sheet().save(buffer, "PNG", pnginfo=info, optimize=True)
+        write_whole(path, buffer.getvalue())
+        return path
+
+    def save_gif(self, path: str | os.PathLike[str]) -> Path:
+        """Write how the pictures came about, as a GIF of at most a hundred frames.
+
+        Raises:
+          InvalidInput: a path that does not end in .gif, or no trajectory.
+          Unreachable: a folder that is not there or cannot be written.
+        """
+        path = check_path(path, (".gif",))
+        if self.frames is None or not len(self.frames):
+            raise InvalidInput(
+                "pictures without a trajectory", "those of every step", "guide(..., trajectory=True)"
+            )
+        every = -(-len(self.frames) // MOST_FRAMES)
+        numbers = [*range(0, len(self.frames) - 1, every), len(self.frames) - 1]
+        sheets = [sheet(self.frames[number].astype(np.float32) / 255, self._columns()) for number in numbers]
+        durations = [FRAME_MILLISECONDS] * (len(sheets) - 1) + [LAST_MILLISECONDS]
+        buffer = io.BytesIO()
+        sheets[0].save(
+            buffer, "GIF", save_all=True, append_images=sheets[1:], duration=durations, loop=0, optimize=False
+        )
+        write_whole(path, buffer.getvalue())
+        return path
+
+    def manifest(self) -> dict[str, Any]:
+        """What the PNG carries: plain numbers, strings, lists and dictionaries."""
+        return {
+            "prompts": [str(one) for one in self.prompts],
+            "keys": [list(words) for words in self.keys],
+            **self.settings,
+            "scores": _rounded(self.scores),
+            "augmented_scores": _rounded(self.augmented),
+            "start_scores": _rounded(self.start_scores),
+            "stopped": self.stopped,
+            "versions": {package: version(package) for package in PACKAGES},
+        }
+
+    def _columns(self) -> int:
+        each = self.settings["n"]
+        return each if 1 < each < len(self.images) else 0
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        self.sheet().save(buffer, "PNG")
+        return buffer.getvalue()
+
+
+def sheet(images: np.ndarray, columns: int = 0) -> Image.Image:
+    """Pictures [m, H, W, 3] in [0, 1] in a grid, small ones enlarged; one alone without a margin.
+
+    Args:
+      images: float32 [m, H, W, 3].
+      columns: of the grid; 0: about a square.
+    """
+    pixels = np.round(np.clip(np.nan_to_num(images), 0, 1) * 255).astype(np.uint8)
+    factor = max(1, SHOWN // max(pixels.shape[1:3]))
+    pixels = pixels.repeat(factor, 1).repeat(factor, 2)
+    if len(pixels) == 1:
+        return Image.fromarray(pixels[0])
+    count, height, width = pixels.shape[:3]
+    columns = columns or int(np.ceil(np.sqrt(count)))
+    rows = -(-count // columns)
+    drawn = np.full(
+        (rows * (height + MARGIN) + MARGIN, columns * (width + MARGIN) + MARGIN, 3), 255, np.uint8
+    )
+    for number, picture in enumerate(pixels):
+        top = MARGIN + (number // columns) * (height + MARGIN)
+        left = MARGIN + (number % columns) * (width + MARGIN)
+        drawn[top : top + height, left : left + width] = picture
+    return Image.fromarray(drawn)
+
+
+def read_manifest(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """What a saved picture says of how it was made.
+
+    Raises:
+      Unreachable: no such file.
+      BadFile: not a PNG that `Guided.save` wrote.
+    """
+    try:
+        with Image.open(path, formats=("PNG",)) as picture:
+            found = json.loads(str(picture.info.get(METADATA_KEY, ""))[:LARGEST_MANIFEST])
+        if not isinstance(found, dict) or "prompts" not in found:
+            raise ValueError("no prompts")
+    except FileNotFoundError:
+        raise Unreachable(f"no file {path}", "a PNG that diffprog saved", "another path") from None
+    except Exception as error:
+        raise BadFile(
+            f"{path}, which does not say how it was made ({type(error).__name__})",
+            "a PNG as `diffprog guide` saved it; other programs drop its metadata when they save it again",
+            "the original file",
+        ) from None
+    return found
+
+
+def _rounded(values: np.ndarray) -> list[float | None]:
+    """Numbers for JSON, which has none that are not finite."""
+    return [round(float(value), 5) if np.isfinite(value) else None for value in values]

@@ -1,0 +1,52 @@
+"""Put the tensors of a file into the places of a module, and say which does not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax.traverse_util import flatten_dict, unflatten_dict
+
+from diffprog.errors import BadFile
+
+REMEDY = "fetching them again: remove them from the cache folder; or, if embedded, install diffprog again"
+
+
+def fitted(
+    module: nn.Module, example: Any, tensors: Mapping[str, np.ndarray], title: str, remedy: str = REMEDY
+) -> dict[str, Any]:
+    """The parameters of a module, nested by layer.
+
+    Args:
+        module: where they belong.
+        example: its input, or the shape of it (`jax.ShapeDtypeStruct`).
+        tensors: name of the parameter -> float32 array, for example "fire2/squeeze/kernel".
+        title: the network's name, for the message.
+        remedy: what to try where they do not fit.
+
+    Raises:
+        BadFile: a tensor is missing, of another shape or dtype, not finite, or has no place in the module.
+    """
+    inputs = example if isinstance(example, tuple) else (example,)
+    shapes = flatten_dict(jax.eval_shape(module.init, jax.random.key(0), *inputs)["params"])
+    paths = {"/".join(path): path for path in shapes}
+    wrong = [name for name, path in paths.items() if not fits(tensors.get(name), shapes[path].shape)]
+    wrong += [name for name in tensors if name not in paths]
+    if wrong:
+        raise BadFile(
+            f"weights in which {len(wrong)} tensors do not fit {title}, the first being {wrong[0]}",
+            f"the {len(paths)} tensors of {title}: float32, finite, each of its shape, and no others",
+            remedy,
+        )
+    return unflatten_dict({path: jnp.asarray(tensors[name]) for name, path in paths.items()})
+
+
+def fits(tensor: np.ndarray | None, shape: tuple[int, ...]) -> bool:
+    """Whether a tensor is float32, finite, and of this shape."""
+    if tensor is None or tensor.shape != shape or tensor.dtype != np.float32:
+        return False
+    return bool(np.isfinite(tensor).all())
