@@ -12,7 +12,7 @@ from diffprog.cli.failures import INTERRUPTED
 from diffprog.errors import InvalidInput
 from diffprog.vision import sweep
 from diffprog.vision.recipes import Recipe
-from diffprog.vision.sweeps.sweep import short
+from diffprog.vision.sweeps.run import short
 
 MOST_CHANNELS = 100_000
 
