@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from diffprog.graph.sweeps.run import plan_sweep, sweep
+from diffprog.graph.sweeps.sweep import plan_sweep, sweep
 
 from diffprog import rules
 from diffprog.errors import InvalidInput

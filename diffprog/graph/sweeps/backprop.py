@@ -22,7 +22,7 @@ from diffprog.graph.program import Graph
 from diffprog.graph.sweeps.formulas import formulas
 from diffprog.graph.sweeps.parameters import label_parameters
 from diffprog.graph.sweeps.record import Backprop as Backprop
-from diffprog.graph.sweeps.run import Plan, Sweep, plan_sweep, sweep
+from diffprog.graph.sweeps.sweep import Plan, Sweep, plan_sweep, sweep
 from diffprog.graph.sweeps.step import Contribution as Contribution
 from diffprog.graph.sweeps.step import Flow as Flow
 from diffprog.graph.sweeps.step import Step as Step
