@@ -31,7 +31,6 @@ from diffprog.errors import InvalidInput
 from diffprog.graph import Graph, trace
 from diffprog.graph.objectives import OUTPUT, Objective, activation_weights
 from diffprog.graph.objectives.reading import as_picture
-from diffprog.graph.objectives.vectors import rows
 from diffprog.vision import scoring
 from diffprog.vision.scoring import Model, check_objective
 
@@ -52,7 +51,7 @@ class Attribution(NamedTuple):
     @property
     def channels(self) -> np.ndarray:
         """Of every channel, summed over positions: [C]."""
-        return np.asarray(rows(self.values).sum(0))
+        return self.values.reshape(-1, self.values.shape[-1]).sum(0)
 
     @property
     def positions(self) -> np.ndarray:
