@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from diffprog.errors import InvalidInput
@@ -39,7 +40,7 @@ class Placement:
 
     def placed(self, tree: Any, split: bool = True) -> Any:
         """The same arrays, each on its devices."""
-        return jax.tree.map(lambda leaf: jax.device_put(leaf, self._sharding(leaf, split)), tree)
+        return jax.tree.map(lambda leaf: _put(leaf, self._sharding(leaf, split)), tree)
 
     def kept(self, step: Callable[..., Any]) -> Callable[..., Any]:
         """A step `(state, *args) -> (state, report)` that leaves its state where it was, and its report everywhere."""
@@ -67,3 +68,15 @@ class Placement:
     def _sharding(self, leaf: Any, split: bool) -> NamedSharding:
         grouped = split and jax.numpy.shape(leaf)[:1] == (self.count,)
         return NamedSharding(self.mesh, PartitionSpec(AXIS) if grouped else PartitionSpec())
+
+
+def _put(leaf: Any, sharding: NamedSharding) -> Any:
+    """An array that all processes have, laid out over the devices of all of them."""
+    if sharding.is_fully_addressable:
+        return jax.device_put(leaf, sharding)
+    if jax.numpy.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        return jax.random.wrap_key_data(
+            _put(jax.random.key_data(leaf), sharding), impl=jax.random.key_impl(leaf)
+        )
+    whole = np.asarray(leaf)
+    return jax.make_array_from_callback(whole.shape, sharding, lambda part: whole[part])

@@ -8,11 +8,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from diffprog.graph.sweeps.sweep import plan_sweep, sweep
 
 from diffprog import rules
 from diffprog.errors import InvalidInput
 from diffprog.graph import backprop, trace
+from diffprog.graph.sweeps.sweep import plan_sweep, sweep
 from tests.graph.programs import LINEN, LINEN_PARAMS, NNX, PROGRAMS, Program, X
 
 pytestmark = pytest.mark.usefixtures("x64")

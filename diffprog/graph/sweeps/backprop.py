@@ -22,11 +22,11 @@ from diffprog.graph.program import Graph
 from diffprog.graph.sweeps.formulas import formulas
 from diffprog.graph.sweeps.parameters import label_parameters
 from diffprog.graph.sweeps.record import Backprop as Backprop
-from diffprog.graph.sweeps.sweep import Plan, Sweep, plan_sweep, sweep
 from diffprog.graph.sweeps.step import Contribution as Contribution
 from diffprog.graph.sweeps.step import Flow as Flow
 from diffprog.graph.sweeps.step import Step as Step
 from diffprog.graph.sweeps.step import Variable as Variable
+from diffprog.graph.sweeps.sweep import Plan, Sweep, plan_sweep, sweep
 from diffprog.graph.trace import trace
 
 
