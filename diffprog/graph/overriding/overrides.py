@@ -72,7 +72,9 @@ def clip(norm: float | None = None, value: float | None = None) -> Override:
         )
     limit = f"norm={norm}" if norm is not None else f"value={value}"
     if not (value if norm is None else norm) > 0:
-        raise InvalidInput(limit, "a positive limit", "overrides.stop for no gradient, reverse() for the opposite")
+        raise InvalidInput(
+            limit, "a positive limit", "overrides.stop for no gradient, reverse() for the opposite"
+        )
     return _changing(f"clip({limit})", functools.partial(clip_gradient, norm=norm, value=value))
 
 
