@@ -71,7 +71,7 @@ def clip(norm: float | None = None, value: float | None = None) -> Override:
             f"norm={norm} and value={value}", "exactly one limit", "clip(norm=1.0) or clip(value=0.1)"
         )
     limit = f"norm={norm}" if norm is not None else f"value={value}"
-    if not (value if norm is None else norm) > 0:
+    if not any(given is not None and given > 0 for given in (norm, value)):
         raise InvalidInput(
             limit, "a positive limit", "overrides.stop for no gradient, reverse() for the opposite"
         )
