@@ -48,7 +48,7 @@ point; they are taken in the first argument, or in `argnums`. `products=0` leave
 | kind | severity | what was found |
 |---|---|---|
 | no gradient | warning | all paths to the cost are cut: `round`, `sign`, comparisons, integers, `stop_gradient` |
-| unused argument | warning | the cost does not depend on it |
+| unused argument | warning, or note | the cost does not depend on it; on a part of it only is a note |
 | no reverse mode | error | JAX has no backward pass of a node: `while` |
 | not finite | error | the first node where a NaN or an infinity appears, forward or backward |
 | where trap | error | a value that `jnp.where` throws away sends back 0 times infinity |

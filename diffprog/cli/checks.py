@@ -30,7 +30,11 @@ def whole(option: str, number: int, least: int, most: int | None = None) -> int:
     """
     if number < least or (most is not None and number > most):
         limits = f"of at least {least}" if most is None else f"from {least} to {most}"
-        raise InvalidInput(f"{option} {number}", f"a whole number {limits}", f"{option} {max(least, 1)}")
+        raise InvalidInput(
+            f"{option} {number}",
+            f"a whole number {limits}",
+            f"{option} {max(least, 1) if number < least else most}",
+        )
     return number
 
 

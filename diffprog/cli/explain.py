@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 
 from diffprog.cli import lecture, user_code
 from diffprog.cli.checks import whole
+from diffprog.errors import InvalidInput
 from diffprog.graph.sweeps.backprop import backprop
 
 MOST_DIGITS = 17  # all that a float64 has
@@ -26,6 +28,8 @@ def explain(what: str, args_name: str | None, parameters: Sequence[str], digits:
     whole("--digits", digits, 1, MOST_DIGITS)
     if what == "lecture":
         return lecture.tell(digits)
+    if ":" not in what and difflib.get_close_matches(what, ["lecture"]):
+        raise InvalidInput(f"{what!r}", f"`lecture`, or {user_code.FORM}", "explain lecture")
     user = user_code.load(what, args_name)
     with user_code.running(user):
         steps = backprop(user.function, *user.args, parameters=list(parameters) or None)

@@ -113,10 +113,11 @@ class Graph:
         if name in self.names:
             return self.names[name]
         near = difflib.get_close_matches(name, self.names, n=5, cutoff=0.3)
-        near = near or [layer.name for layer in self.layers[:5]]
+        near = near or [layer.name for layer in self.layers[:5]] or list(self.names)[:5]
         raise InvalidInput(
             got=f"no activation is called {name!r}",
-            expected=f"a name of this graph, such as {', '.join(near)}",
+            expected="a name of this graph"
+            + (f", such as {', '.join(near)}" if near else ", which has none"),
             remedy="print(graph) or graph.layers to list them; graph.match('*') for every name; "
             "graph.match(pattern) for those that match a pattern",
         )
@@ -209,6 +210,12 @@ class Graph:
     def _check_replacements(self, replace: Mapping[str, Any]) -> dict[int, Any]:
         for name, array in replace.items():
             expected = self.values[self.find(name)]
+            if isinstance(array, list | tuple | dict):
+                raise InvalidInput(
+                    got=f"a replacement for {name!r} that is a {type(array).__name__}",
+                    expected=f"one array, {expected.dtype}{list(expected.shape)}: what flows there",
+                    remedy="jnp.asarray of it",
+                )
             got = Value(jax.numpy.shape(array), jax.dtypes.result_type(array))
             if got != expected:
                 raise InvalidInput(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import linecache
 import os
+import re
 import sysconfig
 import textwrap
 import traceback
@@ -123,7 +124,7 @@ def check_results(function: Callable[..., Any], out: Any) -> None:
 def _where(error: BaseException) -> str:
     """Which line of the caller's code an error came from, as it is written."""
     if isinstance(error, jax.errors.UnexpectedTracerError):
-        return ""  # it shows when the graph is built, not where the array was kept
+        return _where_made(error)
     frames = [
         Source(frame.filename, frame.lineno or 0, frame.name)
         for frame in traceback.extract_tb(error.__traceback__)
@@ -133,6 +134,12 @@ def _where(error: BaseException) -> str:
         return ""
     line = linecache.getline(source.file, source.line).strip()
     return f" at {source}" + (f": `{textwrap.shorten(line, 80)}`" if line else "")
+
+
+def _where_made(error: jax.errors.UnexpectedTracerError) -> str:
+    """Which line made the array that was kept; where it was used says nothing of where it was kept."""
+    found = re.search(r"created on line (.+?):(\d+)(?::\d+)? \((.+?)\)", str(error))
+    return f" (it was made at {Source(found[1], int(found[2]), found[3])})" if found else ""
 
 
 def _name(function: Callable[..., Any]) -> str:

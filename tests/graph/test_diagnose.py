@@ -194,6 +194,26 @@ def test_a_constant_cost_uses_no_argument() -> None:
     assert diagnose(lambda x: x, 1.0).healthy
 
 
+def test_a_part_of_an_argument_that_is_not_used_is_no_sickness() -> None:
+    state = {"mean": jnp.zeros(2), "scale": jnp.ones(2)}
+    found = diagnose(lambda s, x: jnp.sum((s["scale"] * x) ** 2), state, jnp.ones(2))
+    assert found.healthy
+    assert ("unused argument", "s['mean']") in [(f.kind, f.node) for f in found.findings]
+    assert not diagnose(lambda s, x: jnp.sum(x**2), state, jnp.ones(2)).healthy
+
+
+def test_a_plateau_in_one_argument_says_where_there_is_a_slope() -> None:
+    found = diagnose(lambda w, x: x + jnp.exp(-jnp.square(w)), 12.0, 0.5)
+    assert found.kinds == ("plateau",)
+    assert "It is not in x, which argnums can choose." in found.findings[0].sentence
+    assert diagnose(lambda w, x: x + jnp.exp(-jnp.square(w)), 12.0, 0.5, argnums=1).healthy
+
+
+def test_a_negative_number_of_products_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="products=-1"):
+        diagnose(jnp.sin, 1.0, products=-1)
+
+
 def test_no_argument_is_floating() -> None:
     assert diagnose(lambda n: n * 1.5, jnp.int32(2)).kinds == ("no gradient",)
 

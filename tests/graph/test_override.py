@@ -84,6 +84,7 @@ STEPS = {
     "sign": jnp.sign,
     "x > c": lambda x: (x > 0.5).astype(x.dtype),
     "where": lambda x: jnp.where(x >= 0, 1.0, -1.0),
+    "where, the other way round": lambda x: jnp.where(x < 0.5, 0.0, 1.0),
     "one_hot argmax": lambda x: jax.nn.one_hot(jnp.argmax(x, -1), 4),
     "one_hot argmax over another axis": lambda x: jax.nn.one_hot(jnp.argmax(x, 0), 6, axis=0),
     "in a scan": lambda x: lax.scan(lambda c, _: (jnp.round(c), None), x, length=2)[0],
@@ -102,6 +103,26 @@ def test_a_gradient_passes_straight_through_steps(step):
     np.testing.assert_array_equal(jax.jvp(overridden, (ROWS,), (g,))[1], g)
     np.testing.assert_array_equal(jax.jit(jax.vmap(overridden))(ROWS[None])[0], step(ROWS))
     assert not pulled_back(step, ROWS, g).any()  # as it is, none passes
+
+
+FALLING = {
+    "x < c": lambda x: (x < 0.5).astype(x.dtype),
+    "where, upside down": lambda x: jnp.where(x > 0.5, 0.0, 1.0),
+    "where, nothing to choose": lambda x: jnp.where(x > 0.5, 1.0, 1.0),
+    "one_hot argmin": lambda x: jax.nn.one_hot(jnp.argmin(x, -1), 4),
+}
+
+
+@pytest.mark.parametrize("step", FALLING.values(), ids=FALLING)
+def test_a_step_that_falls_gets_no_gradient_of_the_wrong_sign(step):
+    with pytest.raises(InvalidInput, match="nothing to override with straight_through"):
+        override(step, overrides.straight_through)(ROWS)
+
+
+def test_a_falling_step_that_is_written_as_one_minus_a_rising_one_passes_the_opposite():
+    g = COTANGENTS["mixed"]
+    falling = override(lambda x: 1.0 - (x >= 0.5), overrides.straight_through)
+    np.testing.assert_array_equal(pulled_back(falling, ROWS, g), -g)
 
 
 # ---- changed gradients, by operation, name and pattern -----------------------------------------------------------
@@ -265,3 +286,6 @@ def test_bad_rules_are_refused_in_words(rules, message):
 def test_clip_needs_one_limit():
     with pytest.raises(InvalidInput, match="exactly one limit"):
         overrides.clip()
+    for limit in ({"norm": -1.0}, {"value": 0.0}, {"value": float("nan")}):
+        with pytest.raises(InvalidInput, match="positive limit"):
+            overrides.clip(**limit)

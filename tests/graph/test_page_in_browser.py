@@ -103,6 +103,14 @@ def test_a_page_loads_and_opens_all_without_an_error(visit, name):
     page.press("f", "t", "s" if name == "deep" else "0")
 
 
+@pytest.mark.parametrize("name", ["squeezenet", "efficientnet-lite0"])
+def test_fit_shows_all_of_a_large_graph(visit, name):
+    page = visit(name)
+    page.press("e", "f")
+    canvas = "document.querySelector('#canvas')"
+    assert page.tab.evaluate(f"{canvas}.scrollHeight <= {canvas}.clientHeight")
+
+
 def test_every_program_is_drawn(visit, tmp_path):
     page = visit("branch and merge")
     programs = {name: (program.function, program.args) for name, program in PROGRAMS.items()}

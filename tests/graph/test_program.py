@@ -101,3 +101,10 @@ def test_a_replacement_of_another_shape_is_refused():
     graph = trace(cost, *COST_ARGS)
     with pytest.raises(InvalidInput, match=r"(?s)float32\[2\].*float32\[4, 2\]"):
         graph.run(*COST_ARGS, replace={"relu": jnp.ones(2)})
+    with pytest.raises(InvalidInput, match=r"'relu' that is a list"):
+        graph.run(*COST_ARGS, replace={"relu": [1.0, 2.0]})
+
+
+def test_a_graph_without_names_says_so():
+    with pytest.raises(InvalidInput, match="which has none"):
+        trace(lambda: None).find("output")

@@ -53,7 +53,8 @@ def diagnose(
         The findings. `print` them; `diagnosis.healthy` tells whether there is any worse than a note.
 
     Raises:
-        InvalidInput: the function's result is not one real number, or `argnums` has no such argument.
+        InvalidInput: the function's result is not one real number, `argnums` has no such argument, or `products` is
+            negative.
 
     Example:
         >>> import jax.numpy as jnp
@@ -66,6 +67,8 @@ def diagnose(
         >>> diagnose(length, jnp.zeros(3)).findings[0].node
         'sqrt'
     """
+    if products < 0:
+        raise InvalidInput(f"products={products}", "how many products to take, 0 or more", "products=24")
     graph = trace(function, *args)
     _require_scalar(function, graph)
     variables = _variables(graph, argnums)

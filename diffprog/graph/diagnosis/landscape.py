@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from diffprog.graph.diagnosis.curvature import Spectrum
-from diffprog.graph.diagnosis.findings import Finding
+from diffprog.graph.diagnosis.findings import Finding, listed
 from diffprog.graph.diagnosis.line import SAMPLES, Line
-from diffprog.graph.diagnosis.view import View
+from diffprog.graph.diagnosis.view import View, norm
 from diffprog.graph.node import Node
 
 TURNS = 16  # of 63: as a sum of a few smooth bends has no reason to
@@ -58,12 +58,20 @@ def landscape(
             node,
             f"The cost is flat here: the gradient ({gradient:.2g}) and the Hessian ({spectrum.norm:.2g}) are 0 to "
             "rounding, so no method that follows them moves."
-            + (f" Behind it are the units of {', '.join(idle[:3])} that pass nothing." if idle else ""),
+            + (f" Behind it are the units of {', '.join(idle[:3])} that pass nothing." if idle else "")
+            + _elsewhere(view, gradient),
             "another starting point, a larger initial scale, a surrogate with a slope (the logarithm of a "
             "probability in place of the probability), or a method that needs no gradient",
         )
     elif not rugged and spectrum.norm > 0:
         yield from _conditioning(node, spectrum, line, gradient)
+
+
+def _elsewhere(view: View, gradient: float) -> str:
+    """What has a gradient although the variables looked at have none."""
+    known = view.seen.cotangents
+    names = [view.labels[i] for i in view.graph.inputs if i in known and norm(known[i]) > 2 * gradient]
+    return f" It is not in {listed(names)}, which argnums can choose." if names else ""
 
 
 def _conditioning(node: Node | None, spectrum: Spectrum, line: Line, gradient: float) -> Iterator[Finding]:

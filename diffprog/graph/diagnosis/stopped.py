@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from diffprog.graph.diagnosis.findings import Finding, listed
+from diffprog.graph.diagnosis.findings import Finding, Severity, listed
 from diffprog.graph.diagnosis.reach import Reach, ancestors
 from diffprog.graph.diagnosis.view import View
 from diffprog.graph.names import is_floating
@@ -58,22 +58,34 @@ def structural(graph: Graph, reach: Reach) -> Iterator[Finding]:
             "No argument is made of floating-point numbers, so there is nothing to take a derivative in.",
             "passing what is to be optimized as a floating-point argument",
         )
-    unused = [labels[i] for i, cuts in reach.cuts.items() if not cuts and not _is_result(graph, i)]
-    if unused:
-        yield Finding(
-            "unused argument",
-            "warning",
-            ", ".join(unused),
-            None,
-            f"The cost does not depend on {listed(unused)} at all, so the gradient is 0 there.",
-            "using it, or leaving it out of the arguments",
-        )
+    unused = [i for i, cuts in reach.cuts.items() if not cuts and not _is_result(graph, i)]
+    whole = [i for i in unused if _argument_of(graph, i) <= {*unused}]
+    yield from _unused([labels[i] for i in whole], "warning", "using it, or leaving it out of the arguments")
+    parts = [labels[i] for i in unused if i not in whole]
+    yield from _unused(parts, "note", "nothing where it is meant, as with running averages in training")
     together: dict[tuple[Node, ...], list[str]] = {}
     for i, cuts in reach.cuts.items():
         if cuts:
             together.setdefault(cuts, []).append(labels[i])
     for cuts, names in together.items():
         yield _cut(cuts, names)
+
+
+def _unused(names: list[str], severity: Severity, remedy: str) -> Iterator[Finding]:
+    if names:
+        sentence = f"The cost does not depend on {listed(names)} at all, so the gradient is 0 there."
+        yield Finding("unused argument", severity, ", ".join(names), None, sentence, remedy)
+
+
+def _argument_of(graph: Graph, i: int) -> set[int]:
+    """The floating-point leaves of the argument that a leaf belongs to."""
+    start = 0
+    for tree in graph.in_tree.children():
+        leaves = graph.inputs[start : start + tree.num_leaves]
+        if i in leaves:
+            return {leaf for leaf in leaves if is_floating(graph.values[leaf])}
+        start += tree.num_leaves
+    return {i}
 
 
 def _is_result(graph: Graph, i: int) -> bool:

@@ -164,7 +164,7 @@ def _nothing(chosen: _Chosen, seen: Sequence[Operation]) -> InvalidInput:
     kinds = Counter(operation.kind for operation in seen)
     there = ", ".join(f"{kind} ({count})" for kind, count in kinds.most_common(12))
     meant = f"; {chosen.rule.name} is for {', '.join(chosen.rule.kinds)}" if chosen.rule.kinds else ""
-    known = [*kinds, *(operation.path for operation in seen)]
+    known = dict.fromkeys([*kinds, *(operation.path for operation in seen)])
     near = difflib.get_close_matches(str(chosen.where), known, n=4, cutoff=0.4)
     return InvalidInput(
         got=f"nothing to override with {chosen.rule.name}"

@@ -48,6 +48,9 @@ def _straight(operation: Operation) -> Forward | None:
 straight_through = Override("straight_through", STEPS, _straight)
 """The identity's derivative, of every mode: for round, floor, ceil, sign, x > c as a number, and one_hot(argmax(x)).
 
+Only for what rises with x: of (x < c) or one_hot(argmin(x)) the identity's derivative would have the wrong sign. Write
+1.0 - (x >= c), and argmax(-x).
+
 Source: Bengio, Léonard and Courville 2013, "Estimating or propagating gradients through stochastic neurons".
 """
 
@@ -60,7 +63,7 @@ def clip(norm: float | None = None, value: float | None = None) -> Override:
       value: the largest magnitude of every entry. Give one of the two.
 
     Raises:
-      InvalidInput: both limits or none.
+      InvalidInput: both limits or none, or one that is not positive, which would turn the gradient round.
 
     Example:
       >>> import jax
@@ -74,6 +77,10 @@ def clip(norm: float | None = None, value: float | None = None) -> Override:
             f"norm={norm} and value={value}", "exactly one limit", "clip(norm=1.0) or clip(value=0.1)"
         )
     limit = f"norm={norm}" if norm is not None else f"value={value}"
+    if not any(given is not None and given > 0 for given in (norm, value)):
+        raise InvalidInput(
+            limit, "a positive limit", "overrides.stop for no gradient, reverse() for the opposite"
+        )
     return _changing(f"clip({limit})", functools.partial(clip_gradient, norm=norm, value=value))
 
 

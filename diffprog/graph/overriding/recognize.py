@@ -132,15 +132,17 @@ def _find_where(program: _Program, node: Node) -> Found | None:
 
 
 def _find_step(program: _Program, node: Node) -> Found | None:
-    """(x > c) as a number, or where(x > c, 1, 0), for a constant number c."""
+    """(x > c) as a number, or where(x > c, 1, 0), for a constant number c; not (x < c), which falls where x rises."""
     test = program.producers.get(node.inputs[0])
     if test is None or test.primitive not in _COMPARISONS or not program.is_constant(test.inputs[1]):
         return None
     if node.primitive == "select_n" and not all(program.is_constant(i) for i in node.inputs[1:]):
         return None
+    if_false, if_true = map(program.number, node.inputs[1:]) if node.primitive == "select_n" else (0.0, 1.0)
+    below, above = (if_false, if_true) if test.primitive in ("gt", "ge") else (if_true, if_false)
     x_in = test.inputs[0]
     alike = program.graph.values[x_in] == program.graph.values[node.outputs[0]]
-    return Found("step", (x_in,), (test, node)) if alike else None
+    return Found("step", (x_in,), (test, node)) if alike and below < above else None
 
 
 def _find_one_hot(program: _Program, node: Node) -> Found | None:
@@ -152,7 +154,7 @@ def _find_one_hot(program: _Program, node: Node) -> Found | None:
         argmax, counted = (program.producers.get(program.source(i)) for i in (index, count))
         if argmax is None or counted is None:
             continue
-        if argmax.primitive not in ("argmax", "argmin") or counted.primitive != "iota":
+        if argmax.primitive != "argmax" or counted.primitive != "iota":
             continue
         x_in, out = argmax.inputs[0], node.outputs[0]
         (axis,) = argmax.settings["axes"]
@@ -184,8 +186,12 @@ class _Program:
         constant = self.constants.get(self.source(i))
         return constant is not None and np.ndim(constant) == 0
 
+    def number(self, i: int) -> float:
+        """A constant number."""
+        return float(self.constants[self.source(i)])
+
     def is_number(self, i: int, number: float) -> bool:
-        return self.is_constant(i) and bool(self.constants[self.source(i)] == number)
+        return self.is_constant(i) and self.number(i) == number
 
     def constant(self, i: int) -> Any:
         """A constant's array, computed anew."""

@@ -19,7 +19,7 @@ function zoomTo(page, scale, at = null) {
   const canvas = $("canvas"), rect = canvas.getBoundingClientRect(), svg = page.picture.svg.getBoundingClientRect();
   const x = at ? at.x : rect.left + rect.width / 2, y = at ? at.y : rect.top + rect.height / 2;
   const under = { x: (x - svg.left) / page.scale, y: (y - svg.top) / page.scale };
-  page.scale = Math.min(Math.max(scale, SMALLEST), LARGEST);
+  page.scale = Math.min(Math.max(scale, Math.min(SMALLEST, fittingScale(page))), LARGEST);
   setScale(page.picture, page.scale);
   const after = page.picture.svg.getBoundingClientRect();
   canvas.scrollLeft += after.left + under.x * page.scale - x;
