@@ -98,7 +98,7 @@ def draw(made: Any, generator: Any, scorer: Any, net: Any, path: Path) -> None:
         draw_classes(axes[row, 2], e_2, net, f"e_2 {when}: J = sim(e_1, e_2) = {score:.2f}")
     draw_picture(axes[0, 3], pixels, f"|dJ/dpicture| after; |dJ/dz| = {length:.2g}", cmap="magma")
     axes[1, 3].plot(made.history["plain"])
-    axes[1, 3].set_title("J of the picture as it is, every member", fontsize=10)
+    axes[1, 3].set_title("J as it is, every member", fontsize=10)
     axes[1, 3].set_xlabel("step")
     figure.savefig(path, dpi=100)
     print(path)

@@ -106,7 +106,11 @@ def invert(
     target = None if liking is None else jax.tree.map(lambda leaf: leaf[0], targets([wish], liking))
     seed = jax.random.key(key) if isinstance(key, int) else key
     start = jax.vmap(making.draw)(jax.random.split(seed, n))
-    shown = bar("inverting") if progress is True else (progress or silent)
+    shown = (
+        bar("inverting", lambda report: float(np.min(report.cost)))
+        if progress is True
+        else (progress or silent)
+    )
     run = optimize(
         cost, start, as_transformation(method, steps), steps=steps, args=(wanted, target), population=True,
         progress=shown, checkpoint=checkpoint,

@@ -261,7 +261,7 @@ def test_generators_are_recognized():
 
 def test_inversion_finds_a_latent_of_a_picture_that_the_generator_made():
     z = jax.random.normal(jax.random.key(9), (1, 6))
-    found = invert(toys.GENERATOR, toys.images(z)[0], n=3, steps=200)
+    found = invert(toys.GENERATOR, toys.images(z)[0], n=3, steps=200, progress=True)
     assert found.error < 1e-4 and found.decibels > 40
     assert found.history.shape == (200, 3) and (found.history[-1] < found.history[0]).all()
     np.testing.assert_allclose(found.latent, z[0], atol=0.1)  # the map is injective: six numbers, 192 pixels
