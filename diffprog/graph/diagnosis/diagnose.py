@@ -3,7 +3,8 @@
 Three looks at it. By structure: which arguments can get a gradient at all (`reach`, `stopped`). By one sweep
 forward and backward, all arrays kept (`observe`): NaN and infinity (`nonfinite`), kinks (`kinks`), dead and
 saturated units (`idle`), cotangents that vanish or explode (`depth`). By the lie of the land: eigenvalues of the
-Hessian (`curvature`), nodes that give it none (`second`) and a line through the point (`landscape`). Whoever wants the sweep itself uses `backprop`.
+Hessian (`curvature`), nodes that give it none (`second`) and a line through the point (`landscape`). Whoever wants
+the sweep itself uses `backprop`.
 """
 
 from __future__ import annotations
