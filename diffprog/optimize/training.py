@@ -24,7 +24,7 @@ from diffprog.errors import BadFile, InvalidInput
 from diffprog.optimize.progress import Progress, silent
 from diffprog.optimize.saved import load_tree, read_file, save_tree
 from diffprog.optimize.shuffling import batches, examples
-from diffprog.optimize.step import Cost, State, compiled, initial
+from diffprog.optimize.step import Cost, Settle, State, compiled, initial
 
 PyTree = Any
 Evaluate = Callable[[PyTree], Mapping[str, Any]]
@@ -78,6 +78,7 @@ def train(
     epochs: float,
     key: Array,
     keyed: bool = False,
+    settle: Settle | None = None,
     evaluate: Evaluate | None = None,
     every: int | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
@@ -95,6 +96,8 @@ def train(
       epochs: how often every example is seen; may be a fraction.
       key: of the order of the examples, and of the cost.
       keyed: whether the cost takes a key (augmentation, dropout), another one in every step.
+      settle: `(params, record) -> params` after every step, for numbers that the cost moves and reports in place of
+        the method: `blocks.with_averages`, with a cost to (scalar, parameters as `Block.training` leaves them).
       evaluate: `params -> {name: number}`, called every so often and at the end.
       every: steps between evaluations, and between checkpoints; an epoch when left out.
       checkpoint: a file that is written every so often and at the end. If it is there, the run goes on from it.
@@ -118,7 +121,7 @@ def train(
     plan = _plan(start, data, batch, epochs, every, key, checkpoint, evaluate)
     order_key, step_key = jax.random.split(key)
     state, costs, metrics = _resumed(plan, initial(start, method, step_key))
-    step = _step(cost, method, keyed)
+    step = _step(cost, method, keyed, settle)
     stopped = "finished"
     first = len(costs)
     reports: list[Any] = []
@@ -146,9 +149,11 @@ def train(
 
 
 @lru_cache(maxsize=16)
-def _step(cost: Cost, method: optax.GradientTransformation, keyed: bool) -> Callable[..., Any]:
+def _step(
+    cost: Cost, method: optax.GradientTransformation, keyed: bool, settle: Settle | None
+) -> Callable[..., Any]:
     """Compiled once for a cost and a method, also over several runs."""
-    return compiled(cost, method, keyed)
+    return compiled(cost, method, keyed, settle)
 
 
 def _numbers(reports: list[Any]) -> list[float]:
