@@ -137,10 +137,10 @@ def stepper(
 
 
 def compiled(
-    cost: Cost, method: Any, keyed: bool = False, settle: Settle | None = None
+    cost: Cost, method: Any, keyed: bool = False, settle: Settle | None = None, watch: bool = False
 ) -> Callable[..., tuple[State, Report]]:
     """The step of `stepper`, jitted, for a `Stage`."""
-    return jax.jit(stepper(cost, method, keyed, settle=settle))
+    return jax.jit(stepper(cost, method, keyed, settle=settle, watch=watch))
 
 
 def _verdict(
