@@ -63,6 +63,7 @@ point; they are taken in the first argument, or in `argnums`. `products=0` leave
 | rugged cost | warning | the cost turns many times along a line as long as the variables are large |
 | zero gradient | warning, or note | a gradient that is all zeros here although a path exists |
 | negative curvature, flat directions, conditioning | note | how the cost is curved; usual for networks |
+| no second derivative, no curvature | note | the node at which second-order methods fail |
 
 A point is healthy if there is nothing worse than a note. What is not seen: steps inside a loop or branch of which some
 other path leads out, ties within the windows of a pool, and anything that another point would show.

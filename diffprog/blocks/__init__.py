@@ -43,6 +43,7 @@ from diffprog.blocks.normalization import batch_norm as batch_norm
 from diffprog.blocks.normalization import group_norm as group_norm
 from diffprog.blocks.normalization import layer_norm as layer_norm
 from diffprog.blocks.normalization import rms_norm as rms_norm
+from diffprog.blocks.normalization import with_averages as with_averages
 from diffprog.blocks.pooling import avg_pool as avg_pool
 from diffprog.blocks.pooling import global_avg_pool as global_avg_pool
 from diffprog.blocks.pooling import max_pool as max_pool

@@ -4,8 +4,8 @@
 
 A block holds no numbers. Its parameters are a pytree that you own: differentiate it, move it, save it. What a block
 is made of (`parts`) is known from outside, so that a table can be printed; what it computes is known to nobody but
-`apply`, so that any function can be a block. State that a forward pass changes, such as the running averages of
-batch normalization, is left out on purpose: `apply` has one result.
+`apply`, so that any function can be a block. `apply` has one result and changes nothing; what a forward pass in
+training moves, the running averages of batch normalization, comes back from `training` as parameters.
 """
 
 from __future__ import annotations
@@ -52,11 +52,12 @@ class Block:
     Attributes:
       init: `(key, shape) -> params`. The shape is that of x, batch included: a tuple, which stands for floats, or an
         example, or a `jax.ShapeDtypeStruct`; a tuple of shapes where x is a tuple of arrays.
-      apply: `(params, x) -> y`.
+      apply: `(params, x) -> y`, as in evaluation.
       kind: what it is, for tables.
       name: what it is called inside another block; its kind when left out.
       parts: the blocks it is made of.
       shared: names of the parameters it shares with other blocks.
+      learn: `(params, x) -> (y, params)`, as `training` says; None where training computes what `apply` does.
 
     Example:
       >>> import jax
@@ -71,6 +72,11 @@ class Block:
     name: str = ""
     parts: tuple[Part, ...] = dataclasses.field(default=(), repr=False)
     shared: frozenset[str] = dataclasses.field(default=frozenset(), repr=False)
+    learn: Callable[[Params, Any], tuple[Any, Params]] | None = dataclasses.field(default=None, repr=False)
+
+    def training(self, params: Params, x: Any) -> tuple[Any, Params]:
+        """(y as in training, the parameters with their running averages moved by this x)."""
+        return self.learn(params, x) if self.learn else (self.apply(params, x), params)
 
     def named(self, name: str) -> Block:
         """The same block under a name of your own, which its parameters and its layer in a graph will have."""

@@ -12,7 +12,7 @@ their kind, counted. A part runs in a scope of its name, so a traced graph shows
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -20,7 +20,7 @@ from jax import Array
 
 from diffprog import rules
 from diffprog.blocks.block import Block, Params, Part, Shape, located, one_array, specification
-from diffprog.blocks.sharing import check_name, lifted, selector
+from diffprog.blocks.sharing import check_name, lifted, returned, selector
 from diffprog.errors import InvalidInput
 
 
@@ -61,7 +61,12 @@ def chain(*blocks: Block, **named: Block) -> Block:
             x = _run(part, params, x)
         return x
 
-    return Block(init, apply, "chain", parts=parts, shared=_shared(parts))
+    def learn(params: Params, x: Any) -> tuple[Any, Params]:
+        for part in parts:
+            x, params = _train(part, params, x)
+        return x, params
+
+    return Block(init, apply, "chain", parts=parts, shared=_shared(parts), learn=_if_any(parts, learn))
 
 
 def branch(*blocks: Block, **named: Block) -> Block:
@@ -128,7 +133,14 @@ def _side_by_side(kind: str, parts: tuple[Part, ...], spread: Any, spread_shape:
     def apply(params: Params, x: Any) -> Any:
         return tuple(_run(part, params, own) for part, own in zip(parts, spread(x), strict=True))
 
-    return Block(init, apply, kind, parts=parts, shared=_shared(parts))
+    def learn(params: Params, x: Any) -> tuple[Any, Params]:
+        made = []
+        for part, own in zip(parts, spread(x), strict=True):
+            y, params = _train(part, params, own)
+            made.append(y)
+        return tuple(made), params
+
+    return Block(init, apply, kind, parts=parts, shared=_shared(parts), learn=_if_any(parts, learn))
 
 
 def residual(body: Block) -> Block:
@@ -159,11 +171,19 @@ def residual(body: Block) -> Block:
         through, around = rules.branch(x)
         return rules.merge(body.apply(params, through), around)
 
-    return dataclasses.replace(_around(body, "residual"), init=init, apply=apply)
+    def learn(params: Params, x: Array) -> tuple[Array, Params]:
+        through, around = rules.branch(x)
+        y, params = body.training(params, through)
+        return rules.merge(y, around), params
+
+    whole = _around(body, "residual")
+    return dataclasses.replace(whole, init=init, apply=apply, learn=learn if body.learn else None)
 
 
 def frozen(block: Block, params: Params | None = None) -> Block:
     """A block that does not learn: gradients pass through it to its x, none reaches its parameters.
+
+    Running averages inside it stay as they are, too, and are what it normalizes by, also in training.
 
     Args:
       block: what to hold still.
@@ -226,6 +246,19 @@ def _counted(name: str, taken: Sequence[str]) -> str:
 def _run(part: Part, params: Params, x: Any) -> Any:
     with located(part.name), jax.named_scope(part.name):
         return part.block.apply(part.select(params), x)
+
+
+def _train(part: Part, params: Params, x: Any) -> tuple[Any, Params]:
+    """What a part makes in training, and the whole's parameters as it leaves them."""
+    if part.block.learn is None:
+        return _run(part, params, x), params
+    with located(part.name), jax.named_scope(part.name):
+        y, own = part.block.learn(part.select(params), x)
+    return y, returned(params, part, own)
+
+
+def _if_any(parts: Sequence[Part], learn: Callable[..., Any]) -> Callable[..., Any] | None:
+    return learn if any(part.block.learn for part in parts) else None
 
 
 def _keys(key: Array, parts: Sequence[Part]) -> Array:

@@ -55,9 +55,15 @@ def shared(name: str, block: Block) -> Block:
     def select(params: Params) -> Params:
         return _handed_down(block, params[SHARED][name], params)
 
+    def learn(params: Params, x: Any) -> tuple[Any, Params]:
+        y, moved = block.training(select(params), x)
+        own, common = _parted(block, moved)
+        return y, {**params, SHARED: {**params[SHARED], name: own, **common}}
+
     return Block(
         init=init,
         apply=lambda params, x: block.apply(select(params), x),
+        learn=learn if block.learn else None,
         kind=block.kind,
         name=name,
         parts=(Part(f"{SHARED}/{name}", block, select),),
@@ -83,6 +89,13 @@ def lifted(made: Params, part: Part, params: Params) -> Params:
     # The first use is the one that counts: its numbers are kept.
     together = {SHARED: {**common, **before}} if common or before else {}
     return {**made, **({part.name: own} if jax.tree.leaves(own) else {}), **together}
+
+
+def returned(params: Params, part: Part, own: Params) -> Params:
+    """The parameters of the whole with those of one part, its shared ones included, in their places."""
+    own, common = _parted(part.block, own)
+    together = {SHARED: {**params[SHARED], **common}} if common else {}
+    return {**params, **({part.name: own} if jax.tree.leaves(own) else {}), **together}
 
 
 def selector(name: str, block: Block) -> Callable[[Params], Params]:

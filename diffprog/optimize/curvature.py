@@ -17,7 +17,9 @@ from jax import Array
 from jax.flatten_util import ravel_pytree
 
 from diffprog.errors import InvalidInput
+from diffprog.graph.diagnosis import second
 from diffprog.graph.diagnosis.curvature import Spectrum, hessian_product, lanczos
+from diffprog.graph.diagnosis.diagnose import diagnose
 from diffprog.optimize.method import PyTree
 
 
@@ -93,10 +95,10 @@ def spectrum(cost: Callable[..., Any], at: PyTree, *args: Any, steps: int = 24) 
 
 
 def check_curved(cost: Callable[..., Any], value: PyTree, rest: tuple[Any, ...]) -> None:
-    """Refuse a cost that has a slope and no curvature at all, where a second-order method has nothing to go by.
+    """Refuse a cost without second derivatives, or with a slope and no curvature at all.
 
     Raises:
-      InvalidInput: with the remedy.
+      InvalidInput: with the node it ends at, as `diagnose` finds it, and the remedy.
     """
 
     def loss(value: PyTree, *rest: Any) -> Array:
@@ -108,12 +110,28 @@ def check_curved(cost: Callable[..., Any], value: PyTree, rest: tuple[Any, ...])
     pairs = zip(keys, leaves, strict=True)
     drawn = [jax.random.normal(key, leaf.shape, leaf.dtype) for key, leaf in pairs]
     v = jax.tree.unflatten(jax.tree.structure(value), drawn)
-    slope, bend = jax.jit(lambda value, *rest: (jax.grad(loss)(value, *rest), hvp(loss, value, v, *rest)))(
-        value, *rest
-    )
+    both = jax.jit(lambda value, *rest: (jax.grad(loss)(value, *rest), hvp(loss, value, v, *rest)))
+    try:
+        slope, bend = both(value, *rest)
+    except InvalidInput as error:
+        raise _located(error, loss, value, rest) from error
     if any(map(np.any, jax.tree.leaves(slope))) and not any(map(np.any, jax.tree.leaves(bend))):
-        raise InvalidInput(
+        refused = InvalidInput(
             "a cost whose second derivative is zero at the start",
             "a curved cost: second-order methods divide by the curvature",
-            "a first-order method, a smooth activation in place of ReLU, or dp.diagnose(cost, start) to see the node",
+            "a first-order method, or a smooth activation in place of ReLU",
         )
+        raise _located(refused, loss, value, rest)
+
+
+def _located(
+    error: InvalidInput, loss: Callable[..., Any], value: PyTree, rest: tuple[Any, ...]
+) -> InvalidInput:
+    """The error with the node that it comes from, where a diagnosis finds one."""
+    for finding in diagnose(loss, value, *rest).findings:
+        if finding.kind in second.KINDS:
+            place = f"{finding.node}, {finding.source}" if finding.source else finding.node
+            return InvalidInput(
+                f"{error.got}; at {place}: {finding.sentence}", error.expected, finding.remedy
+            )
+    return error

@@ -19,7 +19,7 @@ from diffprog.errors import InvalidInput
 from diffprog.optimize.checkpoint import Checkpoint
 from diffprog.optimize.method import PyTree, as_method
 from diffprog.optimize.outcome import gathered, outcome
-from diffprog.optimize.problem import Compiled, check_cost, members_of, prepared, started
+from diffprog.optimize.problem import Compiled, check_cost, members_of, prepared, shapes_of, started
 from diffprog.optimize.progress import Progress, silent
 from diffprog.optimize.result import Result
 from diffprog.optimize.run import Callback, Stage, take
@@ -123,7 +123,8 @@ def _check(
     population: bool,
 ) -> None:
     """Look at the problem once, before its first step is compiled."""
-    if made.checked:
+    shapes = shapes_of((state.value, fixed, args))
+    if shapes in made.checked:
         return
     one = jax.tree.map(lambda leaf: leaf[0], state) if population else state
     keys = (one.key,) if keyed else ()
@@ -131,7 +132,7 @@ def _check(
     check = getattr(method, "check", None)
     if check is not None:
         check(made.cost, one.value, (*keys, fixed, *args))
-    made.checked = True
+    made.checked.add(shapes)
 
 
 def _count(steps: int | None) -> int:

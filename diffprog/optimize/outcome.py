@@ -34,7 +34,7 @@ def outcome(run: Run) -> Result:
             state.value, history, records, steps, run.ended, float(last), counts, f"after {steps} steps."
         )
     if reason == Reason.NOT_FINITE and steps == 0 and state.best:
-        _refuse_start(run.rows[0])
+        refuse_start(run.rows[0].cost)
     why = explained(reason, steps, history, last)
     if reason == Reason.DIVERGED:
         return Result(
@@ -55,6 +55,8 @@ def gathered(run: Run, made: Compiled, args: tuple[Any, ...]) -> Result:
     costs = np.asarray(made.value(values, state.key, *args))
     best = int(np.argmin(np.where(np.isfinite(costs), costs, np.inf)))
     reasons = [Reason(int(code)) for code in np.asarray(state.reason)]
+    if run.rows and not np.any(np.asarray(state.step)) and set(reasons) == {Reason.NOT_FINITE}:
+        refuse_start(run.rows[0].cost[best])
     words = tuple(run.ended if r == Reason.GOING_ON else r.words for r in reasons)
     steps = int(np.max(np.asarray(state.step)))
     good = run.rows[:steps]
@@ -68,8 +70,13 @@ def gathered(run: Run, made: Compiled, args: tuple[Any, ...]) -> Result:
     return Result(value, history, records, steps, words[best], float(costs[best]), counts, why, members)
 
 
-def _refuse_start(row: Any) -> None:
-    what = f"a cost of {float(row.cost)}" if not np.isfinite(row.cost) else "a gradient that is not finite"
+def refuse_start(cost: Any) -> None:
+    """Say that nothing can be done from a start whose cost, or else gradient, is not finite.
+
+    Raises:
+      InvalidInput: always.
+    """
+    what = f"a cost of {float(cost)}" if not np.isfinite(cost) else "a gradient that is not finite"
     raise InvalidInput(
         f"{what} at the start",
         "a start where the cost and its gradient are finite",

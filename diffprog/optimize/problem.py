@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax
@@ -33,13 +33,13 @@ class Compiled:
       step: (state, fixed, *args) -> (state, report); of a population, for all members at once.
       value: (moving, key, fixed, *args) -> the cost alone, likewise.
       cost: the cost as the method sees it, of what moves.
-      checked: whether the problem was looked at.
+      checked: the shapes that the problem was looked at with.
     """
 
     step: Callable[..., Any]
     value: Callable[..., Array]
     cost: Callable[..., Any]
-    checked: bool = False
+    checked: set[Any] = field(default_factory=set)
 
 
 class Inner:
@@ -153,6 +153,12 @@ def check_cost(
             "one number of it",
         )
     jax.eval_shape(lambda: scalar(jnp.zeros(loss.shape, loss.dtype)))
+
+
+def shapes_of(tree: PyTree) -> Any:
+    """Structure, shapes and dtypes of a pytree, hashable: what a program is compiled for."""
+    leaves, structure = jax.tree.flatten(tree)
+    return structure, *((jnp.shape(leaf), str(jnp.result_type(leaf))) for leaf in leaves)
 
 
 def _first_line(error: Exception) -> str:

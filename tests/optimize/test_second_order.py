@@ -250,8 +250,17 @@ def test_a_rule_that_cannot_be_differentiated_again_is_said():
         return (g * found,)
 
     once.defvjp(lambda w: (once(w), w), backward)
-    with pytest.raises(InvalidInput, match="without second derivatives"):
-        optimize(once, jnp.ones(2), newton(), steps=1)
+    with pytest.raises(InvalidInput, match=r"without second derivatives.*; at once, "):
+        optimize(lambda w: once(3 * w), jnp.ones(2), newton(), steps=1)
+
+
+@pytest.mark.parametrize("method", [newton(), newton_cg()])
+def test_the_node_without_curvature_is_named(method):
+    def cost(w, key, count, x):
+        return jnp.mean(jnp.abs(x @ w["w"] - jax.random.normal(key))) + 0.0 * count
+
+    with pytest.raises(InvalidInput, match=r"at abs, test_second_order.py:\d+ .*straight pieces"):
+        optimize(cost, {"w": jnp.ones(3)}, method, steps=1, key=jax.random.key(0), args=(2, jnp.ones((4, 3))))
 
 
 @pytest.mark.parametrize(

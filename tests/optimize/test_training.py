@@ -206,7 +206,7 @@ def test_a_checkpoint_of_another_training_is_refused(other, tmp_path):
 def test_a_checkpoint_of_another_method_is_refused(tmp_path):
     path = tmp_path / "run.safetensors"
     train(noisy, START, ADAM, DATA, **settings_of(epochs=2, checkpoint=path))
-    with pytest.raises(BadFile, match="has 'state"):
+    with pytest.raises(BadFile, match="another training"):
         train(noisy, START, optax.sgd(0.1), DATA, **settings_of(checkpoint=path))
 
 
@@ -265,3 +265,50 @@ def test_damage_is_refused_and_nothing_is_left_behind(tmp_path):
     with pytest.raises(InvalidInput, match="two leaves"):
         save_tree(path, {"a": {"b": jnp.ones(2)}, "a/b": jnp.ones(2)})
     assert [file.name for file in tmp_path.iterdir()] == ["t.safetensors"]
+
+
+POINTS = jnp.ones(40)
+
+
+def nearness(w, batch):
+    return jnp.mean((w - batch) ** 2)
+
+
+def farness(w, batch):
+    return jnp.mean((w + batch) ** 2)
+
+
+def plainly(cost=nearness, start=5.0, method=None, **options):
+    method = method or optax.sgd(0.1)
+    options = {"batch": 10, "epochs": 2, "key": jax.random.key(0), **options}
+    return train(cost, start, method, POINTS, **options)
+
+
+def test_a_rate_that_diverges_is_said_and_the_best_is_kept():
+    run = plainly(start=jnp.array(5.0), method=optax.sgd(3.0), epochs=100)
+    assert run.stopped == "diverged" and "smaller learning rate" in run.why
+    assert run.value == 5.0  # every step went up
+    assert run.steps < 20
+
+
+@pytest.mark.parametrize(
+    ("cost", "start", "says"),
+    [
+        (nearness, jnp.int32(5), "floating-point leaves"),
+        (lambda w, batch: jnp.mean(batch), {}, "without a single number"),
+        (lambda w, batch: jnp.mean(w["a"] - batch), jnp.array(5.0), "fails on the start"),
+        (lambda w, batch: jnp.mean(jnp.log(w) + batch), jnp.array(-5.0), "a cost of nan at the start"),
+    ],
+)
+def test_a_start_that_cannot_be_trained_is_refused(cost, start, says):
+    with pytest.raises(InvalidInput, match=says):
+        plainly(cost, start)
+
+
+@pytest.mark.parametrize("other", [{"cost": farness}, {"method": optax.sgd(0.01)}])
+def test_a_checkpoint_of_another_cost_or_rate_is_refused(other, tmp_path):
+    path = tmp_path / "run.safetensors"
+    plainly(start=jnp.array(5.0), checkpoint=path)
+    assert plainly(start=jnp.array(5.0), checkpoint=path, epochs=3).steps == 12  # the same one goes on
+    with pytest.raises(BadFile, match="another training"):
+        plainly(start=jnp.array(5.0), checkpoint=path, epochs=4, **other)

@@ -3,7 +3,8 @@
 Three looks at it. By structure: which arguments can get a gradient at all (`reach`, `stopped`). By one sweep
 forward and backward, all arrays kept (`observe`): NaN and infinity (`nonfinite`), kinks (`kinks`), dead and
 saturated units (`idle`), cotangents that vanish or explode (`depth`). By the lie of the land: eigenvalues of the
-Hessian (`curvature`) and a line through the point (`landscape`). Whoever wants the sweep itself uses `backprop`.
+Hessian (`curvature`), nodes that give it none (`second`) and a line through the point (`landscape`). Whoever wants
+the sweep itself uses `backprop`.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from diffprog.graph.diagnosis.line import sample_line
 from diffprog.graph.diagnosis.nonfinite import nonfinite
 from diffprog.graph.diagnosis.observe import Observed, observe
 from diffprog.graph.diagnosis.reach import reach
+from diffprog.graph.diagnosis.second import second_order
 from diffprog.graph.diagnosis.stopped import numerical, structural
 from diffprog.graph.diagnosis.view import View, norm
 from diffprog.graph.program import Graph
@@ -170,7 +172,10 @@ def _hardness(
 
     spectrum = _spectrum(cost, point, consts, products)
     line = sample_line(cost, point, consts)
-    return spectrum, list(landscape(view, spectrum, line, gradient, findings))
+    said = [*landscape(view, spectrum, line, gradient, findings)]
+    if spectrum is None or not said:
+        said += second_order(view, [graph.inputs[n] for n in live], spectrum, gradient)
+    return spectrum, said
 
 
 def _spectrum(
