@@ -15,6 +15,7 @@ from pathlib import Path
 from diffprog.errors import BadFile, InvalidInput, Unreachable
 from diffprog.models import Card
 from diffprog.vision import Recipe, check_destination, read_request, recipes
+from diffprog.vision.canvases.canvas import height_width
 from diffprog.vision.transforms import output_shape
 
 LARGEST_SEED = 2**32 - 1  # keys are made of 32-bit words
@@ -62,7 +63,7 @@ def size(card: Card, recipe: Recipe, wanted: int | None) -> int:
         InvalidInput: too small for the network, by itself or after the recipe's transforms, or too large.
     """
     if wanted is None:
-        return recipe.size or card.input_size
+        return min(height_width(recipe.size or card.input_size))
     whole("--size", wanted, 1, LARGEST_SIZE)
     least = next(size for size in range(card.min_size, card.min_size + 1024) if _fits(card, recipe, size))
     if wanted < least:

@@ -21,6 +21,7 @@ from diffprog.errors import InvalidInput
 from diffprog.vision import read_request, recipes
 from diffprog.vision import redraw as redraw_picture
 from diffprog.vision import visualize as draw
+from diffprog.vision.canvases.canvas import height_width
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -154,7 +155,8 @@ def redraw(
                 "a picture of one of " + ", ".join(models.names()),
                 "from Python: diffprog.redraw(path, model)",
             )
-        checks.size(models.card(wish.model), wish.recipe, wish.recipe.size)
+        least = min(height_width(wish.recipe.size)) if wish.recipe.size else None
+        checks.size(models.card(wish.model), wish.recipe, least)
         net = models.load(wish.model)
         drawing = redraw_picture(picture, net, progress=True)
         finish(drawing, path, f"{wish.title}; {net.title}", f"{wish.recipe.steps} steps, as {picture} was")

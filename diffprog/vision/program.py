@@ -155,9 +155,9 @@ class Program:
         args = self.arguments([job.objective for job in jobs])
         if self.placement is None:
             return keys, args
-        whole = self.placement.placed((args.prior, args.consts), split=False)
+        prior, consts = self.placement.placed((args.prior, args.consts), split=False)
         keys, scored, driven, ones = self.placement.placed((keys, args.scored, args.driven, args.weights))
-        return keys, Arguments(scored, driven, *whole, ones)
+        return keys, Arguments(scored, driven, prior, consts, ones)
 
     def _images(self, params: Any) -> Array:
         canvas = self.recipe.canvas
@@ -180,8 +180,8 @@ class Program:
         count = 1 if args.scored.joint else self.group
         if self.recipe.redirect_always or not self.recipe.redirect_steps:
             return np.full(count, bool(self.recipe.redirect_steps))
-        silent = np.asarray(self._ready(self.step, state, args)(state, *args)[1].record == 0)
-        return silent if count == self.group else silent.any(keepdims=True)
+        scores = np.asarray(self._ready(self.step, state, args)(state, *args)[1].record)
+        return np.array([not scores.all()]) if args.scored.joint else scores == 0
 
     def _drawn(self, start: Any, keys: Array, args: Arguments, waking: bool, progress: Progress) -> Part:
         steps = self.recipe.steps
@@ -275,9 +275,14 @@ class Program:
 def _chosen(first: np.ndarray, one: Part, other: Part) -> Part:
     """Picture by picture, that of one group where `first`, else that of the other."""
     rows = min(len(one.history), len(other.history))
-    pick = [
-        np.where(first.reshape(-1, *[1] * (a.ndim - 1)), a, b)
-        for a, b in zip(one[:3], other[:3], strict=True)
-    ]
-    stopped = one.stopped if one.stopped != "finished" else other.stopped
-    return Part(*pick, np.where(first, one.history[:rows], other.history[:rows]), stopped)
+
+    def pick(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return np.where(first.reshape(-1, *[1] * (a.ndim - 1)), a, b)
+
+    return Part(
+        pick(one.images, other.images),
+        pick(one.scores, other.scores),
+        pick(one.robust_scores, other.robust_scores),
+        np.where(first, one.history[:rows], other.history[:rows]),
+        one.stopped if one.stopped != "finished" else other.stopped,
+    )
