@@ -185,11 +185,11 @@ def draw(what: Task, run: Trained, path: Path) -> None:
     right_side.set_xticks(range(len(what.names)), what.names, rotation=90, fontsize=7)
     right_side.set_yticks(range(len(what.names)), what.names, fontsize=7)
     right_side.set(title="rows: the group; columns: the guess")
-    for column, index in enumerate(np.random.default_rng(0).permutation(np.flatnonzero(found != labels))[:8]):
-        axis = figure.add_subplot(grid[1, column + 2])
+    for column, index in enumerate(np.random.default_rng(0).permutation(np.flatnonzero(found != labels))[:6]):
+        axis = figure.add_subplot(grid[1, 2 * column : 2 * column + 2])
         axis.imshow(pictures[index])
         axis.set_axis_off()
-        axis.set_title(f"{what.names[labels[index]]}\nnot {what.names[found[index]]}", fontsize=6)
+        axis.set_title(f"{what.names[labels[index]]}\nnot {what.names[found[index]]}", fontsize=7)
     figure.suptitle(f"{len(labels)} unseen drawings of OpenMoji (CC BY-SA 4.0)")
     figure.savefig(path, dpi=80, bbox_inches="tight")
 
