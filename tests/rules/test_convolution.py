@@ -10,6 +10,7 @@ from jax import lax
 
 from diffprog import rules
 from diffprog.errors import InvalidInput
+from diffprog.rules.convolution.exactness import same_values
 from diffprog.rules.convolution.records import RULES
 from tests.rules.oracle import assert_matches_differences, assert_same_gradients, random
 
@@ -207,3 +208,22 @@ def test_a_batch_of_no_pictures_has_gradients(kernel, changes):
 
     g_in, g_W = jax.grad(total, (0, 1))(x, W)
     assert g_in.shape == x.shape and not g_W.any() and g_W.shape == kernel
+
+
+@pytest.mark.parametrize(
+    ("channels", "window", "stride"), [(3, 3, 1), (16, 3, 2), (40, 5, 1), (96, 3, 2), (144, 5, 1)]
+)
+def test_whether_values_are_those_of_xla_to_the_last_bit_is_told_truly(channels, window, stride):
+    arrays = random(0, (3, 14, 14, channels)), random(1, (window, window, 1, channels))
+    x, W = (jnp.asarray(array, jnp.float32) for array in arrays)
+    geometry = (stride,) * 2, ((1, 1), (1, 1)), (1, 1), (1, 1)
+    told = []
+
+    def asked(x, W):  # while a program is traced, as overrides ask
+        told.append(same_values(jax.typeof(x), jax.typeof(W), *geometry, channels))
+        return rules.conv_general_dilated(x, W, *geometry, ("NHWC", "HWIO", "NHWC"), channels)
+
+    def plain(x, W):
+        return lax.conv_general_dilated(x, W, *geometry, ("NHWC", "HWIO", "NHWC"), channels)
+
+    assert bool(jnp.all(jax.jit(asked)(x, W) == jax.jit(plain)(x, W))) == told[0]
