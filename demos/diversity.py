@@ -2,8 +2,8 @@
 
 The upper row draws a channel four times, from four starts. The lower row draws four pictures together that are asked
 to excite the channel and to have little in common: diversity is minus the cosine of their Gram matrices in another
-layer. Under every picture stands how much the channel responds, which is what diversity costs: with a weight of 1 three
-of the four leave the channel behind, with 0.15 the four are nearly alike.
+layer. Under every picture stands how much the channel responds, which is what diversity costs: with a weight of 1
+three of the four leave the channel behind, with 0.15 the four are nearly alike.
 
     python demos/diversity.py [--layer fire7] [--channel 20] [--weight 0.35] [--compare fire4] [--small] [--out FOLDER]
 """
