@@ -18,6 +18,7 @@ from diffprog.guide.methods import Adam
 from diffprog.guide.priors import Clamp, Free, Sphere
 from diffprog.guide.program import Program
 from diffprog.guide.scorers import Scorer
+from diffprog.guide.views import whole as seen_whole
 from diffprog.optimize import Checkpoint
 from diffprog.vision.canvases import Fourier, Pixel
 from tests.guide import toys
@@ -292,7 +293,7 @@ def test_a_judge_that_had_no_part_prefers_the_guided_to_chance():
         assert one.guided.shape == one.random.shape == one.started.shape == (3,)
         assert (np.diff(one.own_random) <= 0).all()
         assert ("prefers" in str(one)) == one.prefers
-    own = toys.SCORER.look(jnp.asarray(verdicts[0].random_images))
+    own = toys.SCORER.look(seen_whole(jnp.asarray(verdicts[0].random_images), toys.SEEN))
     np.testing.assert_allclose(
         toys.SCORER.similarity(own, jnp.array([1.0, 0, 0])), verdicts[0].own_random, atol=1e-4
     )
