@@ -8,7 +8,7 @@ objective: then the group is one drawing, seen through the same transforms.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +24,7 @@ from diffprog.vision import scoring, silence
 from diffprog.vision.balance import weights
 from diffprog.vision.canvases.canvas import height_width
 from diffprog.vision.memory import check_memory
+from diffprog.vision.parts import Arguments, Job, Part, chosen
 from diffprog.vision.placement import Placement
 from diffprog.vision.prior import prior
 from diffprog.vision.recipes import Recipe
@@ -34,41 +35,6 @@ from diffprog.vision.transforms import Compose, still
 ROBUST_DRAWS = 16
 DEFAULT_SIZE = 224
 JUDGING = 0xFFFFFFFF  # a step that no run reaches: its keys draw the transforms of the verdict
-
-
-class Job(NamedTuple):
-    """One picture to draw."""
-
-    objective: Objective
-    key: Array
-
-
-class Part(NamedTuple):
-    """A group of pictures as drawn; `history` is [steps, pictures]."""
-
-    images: np.ndarray
-    scores: np.ndarray
-    robust_scores: np.ndarray
-    history: np.ndarray
-    stopped: str
-
-
-class Arguments(NamedTuple):
-    """What a step takes beside its state.
-
-    Attributes:
-      scored: the objective that is told.
-      driven: what the picture follows: the objective, with the class's log-probability where the recipe has it.
-      prior: what the recipe wants of every picture.
-      consts: the network's parameters.
-      weights: of the regularizers, [pictures, regularizers].
-    """
-
-    scored: Objective
-    driven: Objective
-    prior: Objective
-    consts: Sequence[Any]
-    weights: Array
 
 
 class Program:
@@ -120,7 +86,7 @@ class Program:
         if waking.all() or not waking.any():
             return self._drawn(start, keys, args, bool(waking.all()), progress)
         # Both ways, so that a picture does not depend on what it is drawn beside.
-        return _chosen(
+        return chosen(
             waking,
             self._drawn(start, keys, args, True, progress),
             self._drawn(start, keys, args, False, progress),
@@ -270,19 +236,3 @@ class Program:
         scores = jax.lax.map(once, jnp.arange(max(1, ROBUST_DRAWS // views) + 1))
         clean = scores[0] if self.seen is self.bare else score(self.bare, calm)
         return images, clean, scores[1:].mean(0)
-
-
-def _chosen(first: np.ndarray, one: Part, other: Part) -> Part:
-    """Picture by picture, that of one group where `first`, else that of the other."""
-    rows = min(len(one.history), len(other.history))
-
-    def pick(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        return np.where(first.reshape(-1, *[1] * (a.ndim - 1)), a, b)
-
-    return Part(
-        pick(one.images, other.images),
-        pick(one.scores, other.scores),
-        pick(one.robust_scores, other.robust_scores),
-        np.where(first, one.history[:rows], other.history[:rows]),
-        one.stopped if one.stopped != "finished" else other.stopped,
-    )

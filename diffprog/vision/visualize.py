@@ -24,7 +24,8 @@ from diffprog.graph.objectives import Objective
 from diffprog.optimize.progress import Progress, Told, bar, silent
 from diffprog.vision.canvases import Size
 from diffprog.vision.drawing import Drawing
-from diffprog.vision.program import DEFAULT_SIZE, Job, Part, Program
+from diffprog.vision.parts import Job, Part
+from diffprog.vision.program import DEFAULT_SIZE, Program
 from diffprog.vision.recipes import Recipe, default_for
 from diffprog.vision.scoring import Model
 from diffprog.vision.steady import steady

@@ -13,7 +13,8 @@ from diffprog.errors import InvalidInput
 from diffprog.optimize.progress import silent
 from diffprog.vision import read_request, recipes, transform
 from diffprog.vision.canvases import Pixel
-from diffprog.vision.program import Job, Program
+from diffprog.vision.parts import Job
+from diffprog.vision.program import Program
 from diffprog.vision.recipes import Adam, Recipe
 
 KERNEL = jax.random.normal(jax.random.key(1), (5, 5, 3, 8)) * 0.2
@@ -69,7 +70,7 @@ def test_a_group_is_seen_through_the_same_transforms():
     program = Program(net, [dp.alignment("edges")], MOVED, 3)
     images = jnp.stack([jax.random.uniform(jax.random.key(0), (16, 16, 3))] * 3)
     for keys, joint, same in ((alike, True, True), (differing, True, True), (differing, False, False)):
-        seen = program._transformed(images, keys, joint)
+        seen = program._transformed(images, keys, joint=joint)
         assert bool((seen[0] == seen[1]).all()) == same
 
 

@@ -26,7 +26,7 @@ from diffprog.vision.dreams.recipe import DEFAULT, DreamRecipe
 from diffprog.vision.dreams.scales import resized
 from diffprog.vision.dreams.tiles import Tiles
 from diffprog.vision.photo import Announce, Photo, as_photo, print_note
-from diffprog.vision.program import Model
+from diffprog.vision.scoring import Model
 
 Source = Photo | np.ndarray | str | os.PathLike[str]
 

@@ -23,7 +23,7 @@ from diffprog.vision.dreams.recipe import DreamRecipe
 from diffprog.vision.dreams.scales import resized
 from diffprog.vision.dreams.tiles import tile_size
 from diffprog.vision.photo import Announce, Photo, as_photo, print_note
-from diffprog.vision.program import Model, trace_model
+from diffprog.vision.scoring import Model, trace_model
 
 MOST_POSITIONS = 1024  # of the guide: every position of a tile is compared with all of them
 

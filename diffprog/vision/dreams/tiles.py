@@ -26,7 +26,7 @@ from jax import Array
 from diffprog.errors import InvalidInput
 from diffprog.graph.objectives import Objective
 from diffprog.vision.dreams.recipe import DreamRecipe
-from diffprog.vision.program import Model, check_objective, trace_model
+from diffprog.vision.scoring import Model, check_objective, trace_model
 
 DEFAULT_TILE = 224
 ON_ACCELERATORS = 16  # tiles at a time; on CPUs one after the other is as fast and takes less memory

@@ -27,7 +27,7 @@ from diffprog.vision.dreams.scales import resized
 from diffprog.vision.dreams.tiles import Tiles
 from diffprog.vision.photo import Announce, as_photo, print_note
 from diffprog.vision.picture_files import to_bytes
-from diffprog.vision.program import Model
+from diffprog.vision.scoring import Model
 
 LARGEST_FILM = 2 << 30  # bytes of all frames together, kept in memory until they are written
 SHRINK = 0.05

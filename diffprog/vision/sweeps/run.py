@@ -23,8 +23,9 @@ from diffprog.optimize.progress import Progress, Told, bar, silent
 from diffprog.vision.canvases import Fourier
 from diffprog.vision.canvases.canvas import height_width
 from diffprog.vision.drawing import Drawing
+from diffprog.vision.parts import Job, Part
 from diffprog.vision.placement import Placement
-from diffprog.vision.program import DEFAULT_SIZE, Job, Part, Program
+from diffprog.vision.program import DEFAULT_SIZE, Program
 from diffprog.vision.recipes import Recipe, default_for
 from diffprog.vision.scoring import Model, trace_model
 from diffprog.vision.sweeps import manifest
