@@ -42,8 +42,7 @@ def overhead(name: str) -> None:
     recipe = dp.recipes.DEFAULT.replace(size=224)
     program = Program(net, [net.logit(47)], recipe)
     keys = jax.random.key(0)[None]
-    start = jax.vmap(lambda key: recipe.canvas.init(key, 224))(keys)
-    state, args = initial(start, program.method, keys), program.arguments([net.logit(47)])
+    state, args = initial(program.start(keys), program.method, keys), program.arguments([net.logit(47)])
     image = jax.random.uniform(jax.random.key(1), (1, 224, 224, 3))
     bare = jax.jit(jax.grad(lambda image, params: net.apply(params, image)[0, 47]))
     times = milliseconds(

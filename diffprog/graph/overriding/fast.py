@@ -58,7 +58,7 @@ def _replace(operation: Operation, forward: bool) -> Forward | None:
 
 
 def _is_exact(operation: Operation, rule: Callable[..., Array], settings: dict[str, Any]) -> bool:
-    """Whether the rule's own values are the plain ones to the last bit: asked for depthwise convolutions."""
+    """Whether the rule's own values are the plain ones to the last bit; of pooling it is not asked."""
     if rule is not _convolution:
         return False
     x, W = operation.operands
@@ -67,9 +67,8 @@ def _is_exact(operation: Operation, rule: Callable[..., Array], settings: dict[s
         jax.ShapeDtypeStruct(tuple(value.shape[axis] for axis in axes), value.dtype)
         for value, axes in ((x, x_axes), (W, W_axes))
     )
-    depthwise = W_shape.shape[-2] == 1 < x_shape.shape[-1]
     numbers = {key: value for key, value in settings.items() if key != "layout"}
-    return depthwise and same_values(x_shape, W_shape, **numbers)
+    return same_values(x_shape, W_shape, **numbers)
 
 
 def _floating(operation: Operation) -> bool:
