@@ -56,7 +56,7 @@ def test_bad_input_is_refused_in_three_parts(run: Run, folder: Path, bad: tuple[
     few = () if {"--channels", "--size", "--steps"} & set(map(str, bad)) else FEW
     result = run("sweep", *bad, *few)
     assert result.exit_code not in (0, 130), result.output
-    three_parts(result)
+    assert three_parts(result.stderr)
     assert not list(folder.rglob("*.png")) and not list(folder.rglob("*.part"))
 
 

@@ -9,7 +9,7 @@ import base64
 import functools
 import hashlib
 import io
-import os
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -24,13 +24,13 @@ from diffprog.vision.sweeps import manifest, natural
 from diffprog.vision.sweeps.units import Unit, folder_name
 
 
-def write_page(folder: Path, model: Model, photographs: str | os.PathLike[str] | None = None) -> Path:
+def write_page(folder: Path, model: Model, photographs: Sequence[Path] = ()) -> Path:
     """Write `index.html` for what is in a folder by now.
 
     Args:
       folder: of a sweep.
       model: what was drawn of.
-      photographs: a folder of pictures to show beside the drawn ones.
+      photographs: picture files, the best of which are shown beside the drawn ones.
 
     Raises:
       BadFile: a picture of the sweep was changed by another program, or no photograph can be read.
@@ -39,7 +39,7 @@ def write_page(folder: Path, model: Model, photographs: str | os.PathLike[str] |
     about = manifest.read(folder)
     assert about is not None, folder
     layers = about["layers"]
-    beside = _natural(folder, model, about, natural.photographs(photographs)) if photographs else {}
+    beside = _natural(folder, model, about, photographs) if photographs else {}
     record = {
         "model": about["model"] or "a function",
         "recipe": about["recipe"],
@@ -78,7 +78,7 @@ def _layer(folder: Path, name: str, channels: list[int], beside: dict[int, list[
 
 
 def _natural(
-    folder: Path, model: Model, about: dict[str, Any], found: list[Path]
+    folder: Path, model: Model, about: dict[str, Any], found: Sequence[Path]
 ) -> dict[str, dict[int, list[Any]]]:
     """For every layer and channel, the thumbnails of the pictures that excite it most, and how much."""
     size = min(height_width(about["recipe"]["size"] or DEFAULT_SIZE))

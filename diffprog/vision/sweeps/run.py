@@ -28,7 +28,7 @@ from diffprog.vision.placement import Placement
 from diffprog.vision.program import DEFAULT_SIZE, Program
 from diffprog.vision.recipes import Recipe, default_for
 from diffprog.vision.scoring import Model, trace_model
-from diffprog.vision.sweeps import manifest
+from diffprog.vision.sweeps import manifest, natural
 from diffprog.vision.sweeps.page import write_page
 from diffprog.vision.sweeps.units import Unit, counted, units_of
 
@@ -104,6 +104,7 @@ def sweep(
     placement = Placement(count, found) if len(found) > 1 else None
     graph = trace_model(model, (1, *height_width(recipe.size or DEFAULT_SIZE), 3))
     units = units_of(graph, [layers] if isinstance(layers, str) else layers, channels)
+    beside = natural.photographs(photographs) if photographs is not None else []
     home = _made(Path(folder))
     wanted = {
         "model": getattr(model, "name", None),
@@ -123,7 +124,7 @@ def sweep(
         except KeyboardInterrupt:
             stopped = "interrupted"
     if jax.process_index() == 0:
-        write_page(home, model, photographs)
+        write_page(home, model, beside)
     _everyone("told")
     return Sweep(home, sum(drawn), counted(units), stopped)
 
