@@ -93,7 +93,7 @@ class _Places:
 
     @contextlib.contextmanager
     def enter(self, module: Any) -> Iterator[None]:
-        if id(module) not in self.places:  # a copy that nnx.jit or eqx.filter_jit made of a module
+        if id(module) not in self.places:  # a copy that nnx.jit, nnx.merge or eqx.filter_jit made of a module
             self.add(type(module).__name__, module)
         around, place = (self.active[-1] if self.active else None), self.places[id(module)]
         label = "" if around and around[0] == id(module) else _label(place, around[1] if around else None)
@@ -125,8 +125,17 @@ def _nnx_scopes(nnx: Any, function: Any, args: tuple[Any, ...]) -> Iterator[None
     found = list(_reachable((function, args), lambda thing: isinstance(thing, nnx.Module)))
     places = _found_places(found, nnx.iter_modules)
     parts = [part for _, module in found for _, part in nnx.iter_graph(module)]
-    with _LOCK, _updatable(parts, nnx.Pytree), _calls_named("nnx", places):
+    merged = _merged_classes(nnx, function, args)
+    with _LOCK, _updatable(parts, nnx.Pytree), _calls_named("nnx", places, merged):
         yield
+
+
+def _merged_classes(nnx: Any, function: Any, args: tuple[Any, ...]) -> set[type]:
+    """Classes of the modules that `nnx.merge` will make of a graph definition within reach of the function."""
+    found = _reachable((function, args), lambda thing: isinstance(thing, nnx.GraphDef))
+    kinds = {getattr(node, "type", None) for _, graphdef in found for node in graphdef.nodes}
+    modules = (kind for kind in kinds if isinstance(kind, type) and issubclass(kind, nnx.Module))
+    return {kind for kind in modules if any("__call__" in base.__dict__ for base in kind.__mro__)}
 
 
 @contextlib.contextmanager
@@ -167,9 +176,9 @@ def _found_places(found: list[tuple[str, Any]], children: Callable[[Any], Any]) 
 
 
 @contextlib.contextmanager
-def _calls_named(library: str, places: _Places) -> Iterator[None]:
-    """Let `__call__` of the classes of these modules enter the module's scope."""
-    classes = {type(module) for module in places.alive if callable(module)}
+def _calls_named(library: str, places: _Places, more: Iterable[type] = ()) -> Iterator[None]:
+    """Let `__call__` of the classes of these modules, and of `more`, enter the module's scope."""
+    classes = {type(module) for module in places.alive if callable(module)} | set(more)
     before = {cls: cls.__dict__.get("__call__") for cls in classes}
     outer = getattr(_LOCAL, library, None)
     setattr(_LOCAL, library, places)

@@ -11,7 +11,9 @@ from typing import Any
 
 import jax
 
+from diffprog.errors import InvalidInput
 from diffprog.graph.trace import trace
+from diffprog.graph.untraceable import check_function
 
 
 def tap(
@@ -30,7 +32,7 @@ def tap(
         A function of the same arguments; it returns `function`'s result and a dictionary from name to array.
 
     Raises:
-        InvalidInput: when called, if a name is unknown.
+        InvalidInput: what is no function or no name; when called, if a name is unknown.
 
     Example:
         >>> import jax.numpy as jnp
@@ -38,6 +40,15 @@ def tap(
         >>> taps
         {'sin': Array([0., 0.], dtype=float32)}
     """
+
+    check_function(function)
+    wanted = [names] if isinstance(names, str) else names
+    if not isinstance(wanted, Sequence) or not all(isinstance(name, str) for name in wanted):
+        raise InvalidInput(
+            f"tap(f, {names!r:.60})",
+            "a name, or a list of names",
+            'tap(f, "relu"); trace(f, x).layers lists them',
+        )
 
     def tapped(*args: Any) -> tuple[Any, dict[str, jax.Array]]:
         return trace(function, *args).run(*args, taps=names)

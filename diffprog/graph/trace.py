@@ -25,7 +25,7 @@ from diffprog.graph.arguments import argument_names
 from diffprog.graph.names import HEAVY, Event, Part, give_names
 from diffprog.graph.node import Node, Source, Value
 from diffprog.graph.program import Graph, is_function, without_functions
-from diffprog.graph.untraceable import check_arrays, check_results, explained, innermost
+from diffprog.graph.untraceable import check_arrays, check_function, check_results, explained, innermost
 
 _READABLE = {
     "conv_general_dilated": "conv",
@@ -61,7 +61,7 @@ def trace(function: Callable[..., Any], *args: Any) -> Graph:
         >>> taps["dot"][0]
         Array([3., 3.], dtype=float32)
     """
-
+    check_function(function)
     masked = without_functions(args)
     names = argument_names(function, args, masked)
     leaves, in_tree = jax.tree.flatten(masked)

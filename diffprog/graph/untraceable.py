@@ -98,6 +98,16 @@ def _cause(error: Exception) -> tuple[str, str] | None:
     return next(((what, remedy) for cause, what, remedy in _CAUSES if isinstance(error, cause)), None)
 
 
+def check_function(function: Any) -> None:
+    """Refuse what cannot be called."""
+    if not callable(function):
+        raise InvalidInput(
+            got=f"{function!r:.60}, a {type(function).__name__}, as the function",
+            expected="a function of arrays, or a module that can be called",
+            remedy="the function first, then its arguments: trace(f, x)",
+        )
+
+
 def check_arrays(leaves: Mapping[str, Any]) -> None:
     """Refuse arguments that are no arrays and no numbers, by name."""
     for name, leaf in leaves.items():

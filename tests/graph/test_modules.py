@@ -67,6 +67,20 @@ def test_an_nnx_module_is_seen_wherever_the_function_keeps_it(way):
     np.testing.assert_allclose(graph.run(X)[0], NNX(X), rtol=1e-5, atol=1e-6)
 
 
+def test_an_nnx_module_that_is_split_and_merged_inside_keeps_its_names():
+    definition, state = nnx.split(NNX)
+    ways = {
+        "a closure": trace(lambda state, x: nnx.merge(definition, state)(x), state, X),
+        "an argument": trace(lambda d, state, x: nnx.merge(d, state)(x), definition, state, X),
+    }
+    for way, graph in ways.items():
+        assert tuple(layer.name for layer in graph.layers) == NNX_NAMES, way
+        args = (definition, state, X) if way == "an argument" else (state, X)
+        np.testing.assert_allclose(graph.run(*args)[0], NNX(X), rtol=1e-5, atol=1e-6)  # as above
+    before = [cls.__dict__.get("__call__") for cls in (NnxNet, NnxBlock)]
+    assert not any("_with_scope" in getattr(call, "__qualname__", "") for call in before)
+
+
 def test_the_classes_and_variables_of_nnx_are_as_before():
     before = [cls.__dict__.get("__call__") for cls in (NnxNet, NnxBlock, nnx.Linear, nnx.BatchNorm)]
     trace(lambda x: forward(NNX, x), X)

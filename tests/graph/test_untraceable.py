@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import diffprog
 from diffprog.errors import InvalidInput
 from diffprog.graph import override, tap, trace
 
@@ -101,3 +102,21 @@ def test_arguments_that_are_no_arrays_are_told_by_name(argument):
 def test_errors_of_the_function_s_own_pass():
     with pytest.raises(TypeError, match="dot_general"):
         trace(lambda x: x @ x, X)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: diffprog.trace(3, jnp.ones(2)),
+        lambda: diffprog.tap(3, "relu"),
+        lambda: diffprog.tap(jnp.sin, 3),
+        lambda: diffprog.tap(jnp.sin, [1]),
+        lambda: diffprog.cut(3, "relu")(jnp.ones(2)),
+        lambda: diffprog.backprop(3, jnp.ones(2)),
+        lambda: diffprog.diagnose(3, jnp.ones(2)),
+        lambda: diffprog.override(3)(jnp.ones(2)),
+    ],
+)
+def test_what_is_no_function_or_no_name_is_refused(call):
+    with pytest.raises(InvalidInput):
+        call()
