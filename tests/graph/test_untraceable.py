@@ -83,7 +83,8 @@ def test_what_cannot_be_traced_is_told_with_its_line_and_a_remedy(function, mess
 def test_a_value_kept_from_an_earlier_trace_is_told():
     KEPT.clear()
     trace(remembering, X)
-    made = r"\(it was made at test_untraceable.py:52 \(remembering\)\)"
+    line = remembering.__code__.co_firstlineno + 1
+    made = rf"\(it was made at test_untraceable.py:{line} \(remembering\)\)"
     with pytest.raises(InvalidInput, match=rf"(?s)remembering.*earlier trace.*side effect {made}.*tap it"):
         trace(remembering, X)
 

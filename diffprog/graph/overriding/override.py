@@ -27,6 +27,7 @@ from diffprog.graph.overriding.fast import fast
 from diffprog.graph.overriding.recognize import Operation, Overridden, operations
 from diffprog.graph.program import Graph
 from diffprog.graph.trace import change_bodies, trace_call
+from diffprog.graph.untraceable import check_function
 
 Backward = Callable[..., Any]  # (inputs, x_out, g_out) -> g_in
 Rules = Override | Mapping[str, Override | Backward] | Sequence[Override | Mapping[str, Override | Backward]]
@@ -71,6 +72,7 @@ def override(function: Callable[..., Any] | Graph, rules: Rules | None = None) -
     chosen = list(_listed(fast() if rules is None else rules))
     if isinstance(function, Graph):
         return functools.reduce(_overridden, chosen, function)
+    check_function(function)
 
     @functools.wraps(function)
     def overridden(*args: Any, **kwargs: Any) -> Any:
