@@ -11,12 +11,15 @@ import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from diffprog import rules
 
 # Red, green and blue to brightness and two colour axes (YIQ); turning the two is a change of hue.
-TO_YIQ = jnp.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
+TO_YIQ = np.array(
+    [[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]], np.float32
+)  # NumPy: an import must not start a backend
 
 
 def window(image: Array, corner: Array, extent: Array | float, size: int, method: str = "linear") -> Array:

@@ -71,3 +71,10 @@ print("fine")
 def test_two_devices_share_a_batch():
     done = subprocess.run([sys.executable, "-c", TWO_DEVICES], capture_output=True, text=True, check=False)
     assert done.stdout.strip() == "fine", done.stderr
+
+
+def test_importing_the_package_starts_no_backend():
+    """Else the number of host devices, and a cluster of processes, could not be chosen after it."""
+    script = "import diffprog; from jax._src import xla_bridge; print(xla_bridge.backends_are_initialized())"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
