@@ -40,7 +40,7 @@ def spherical(a: Array, b: Array) -> Array:
     """Minus half the squared angle: [..., D], [..., D] -> [...].
 
     Example:
-      >>> float(spherical(jnp.array([1.0, 0.0]), jnp.array([0.0, 1.0])).round(4))  # - (pi / 2)^2 / 2
+      >>> round(float(spherical(jnp.array([1.0, 0.0]), jnp.array([0.0, 1.0]))), 4)  # - (pi / 2)^2 / 2
       -1.2337
     """
     apart = rules.l2_normalize(a) - rules.l2_normalize(b)

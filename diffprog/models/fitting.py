@@ -42,7 +42,10 @@ def fitted(
             f"the {len(paths)} tensors of {title}: float32, finite, each of its shape, and no others",
             remedy,
         )
-    return unflatten_dict({path: jnp.asarray(tensors[name]) for name, path in paths.items()})
+    with (
+        jax.ensure_compile_time_eval()
+    ):  # arrays, also where a network is first loaded while a function is traced
+        return unflatten_dict({path: jnp.asarray(tensors[name]) for name, path in paths.items()})
 
 
 def fits(tensor: np.ndarray | None, shape: tuple[int, ...]) -> bool:

@@ -83,3 +83,11 @@ def test_it_knows_its_classes(net):
     assert net.label(47) == "African chameleon, Chamaeleo chamaeleon"
     with pytest.raises(InvalidInput, match="from 0 to 999"):
         net.label(1000)
+
+
+def test_a_network_that_is_first_loaded_inside_a_traced_function_keeps_no_tracers():
+    _load.cache_clear()
+    jax.jit(lambda x: load("squeezenet")(x))(noise(48))
+    leaves = jax.tree.leaves(load("squeezenet").params)
+    assert not any(isinstance(leaf, jax.core.Tracer) for leaf in leaves)
+    assert load("squeezenet")(noise(48)).shape[1:] == (1000,)

@@ -35,7 +35,7 @@ def folder_name(layer: str) -> str:
 
     Example:
       >>> folder_name("blocks/10/expand")
-      'blocks-10-expand-3ac90bcd'
+      'blocks-10-expand-3bd53fcd'
     """
     return f"{re.sub(r'[^A-Za-z0-9._]+', '-', layer).strip('-.')}-{zlib.crc32(layer.encode()):08x}"
 
