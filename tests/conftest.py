@@ -1,7 +1,8 @@
-"""Shared by every test: 64-bit on request, and one compilation cache for the session."""
+"""Shared by every test: 64-bit on request, one compilation cache, and `--skipped` for what is installed later."""
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import jax
 import pytest
@@ -11,6 +12,25 @@ from hypothesis import settings
 settings.register_profile("ci", derandomize=True, deadline=None)
 if os.environ.get("CI"):
     settings.load_profile("ci")
+
+
+SKIPPED = "diffprog/skipped"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--skipped", action="store_true", help="run only what the last run skipped")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--skipped"):
+        wanted = tuple(config.cache.get(SKIPPED, []))  # tests, or whole files
+        items[:] = [item for item in items if item.nodeid.startswith(wanted)]
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    if not config.getoption("--skipped"):
+        skipped = {report.nodeid for report in terminalreporter.stats.get("skipped", [])}
+        config.cache.set(SKIPPED, sorted(skipped))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -139,38 +139,57 @@ def train(
         checked.add(shapes)
     mark = "" if checkpoint is None else _mark(step.lower(state, one).as_text(), (start, data, key), batch)
     plan = _plan(count // batch, epochs, every, mark, checkpoint, evaluate)
-    state, costs, metrics = _resumed(plan, state)
-    stopped = "finished"
-    first = len(costs)
-    reports: list[Any] = []
-    try:
-        with progress(plan.steps) as told:
-            feed = batches(data, batch, order_key, first)
-            for done, one in zip(range(first + 1, plan.steps + 1), feed, strict=False):
-                state, report = step(state, one)
-                reports.append(report.cost)
-                told(done, report)
-                if done % plan.every == 0 or done == plan.steps:
-                    # A step that is not finite, or diverged, has left the value as it was.
-                    if int(state.reason):
-                        break
-                    costs += _numbers(reports)
-                    metrics += _evaluated(plan, state)
-                    _keep(plan, state, costs, metrics)
-    except KeyboardInterrupt:
-        stopped = "interrupted"
-    seen, reason = costs + _numbers(reports), Reason(int(state.reason))
-    costs = seen[: int(state.step)]
-    last = seen[min(len(costs), len(seen) - 1)] if seen else float("nan")
-    if reason != Reason.GOING_ON:
-        stopped = reason.words
-        if not costs:
+    run = _Run(plan, *_resumed(plan, state))
+    interrupted = run.go(step, batches(data, batch, order_key, len(run.costs)), progress)
+    return run.ended(interrupted)
+
+
+class _Run:
+    """A training under way: what was reached, and what every batch cost."""
+
+    def __init__(self, plan: _Plan, state: State, costs: list[float], metrics: list[Metrics]) -> None:
+        self.plan, self.state, self.costs, self.metrics = plan, state, costs, metrics
+        self.reports: list[Any] = []  # costs on the device, of steps since `costs` ends
+
+    def go(self, step: Any, feed: Iterator[PyTree], progress: Progress) -> bool:
+        """Take the steps that are left; returns whether Ctrl-C ended them."""
+        plan, first = self.plan, len(self.costs)
+        try:
+            with progress(plan.steps) as told:
+                for done, one in zip(range(first + 1, plan.steps + 1), feed, strict=False):
+                    self.state, report = step(self.state, one)
+                    self.reports.append(report.cost)
+                    told(done, report)
+                    if done % plan.every == 0 or done == plan.steps:
+                        # A step that is not finite, or diverged, has left the value as it was.
+                        if int(self.state.reason):
+                            break
+                        self.costs += _numbers(self.reports)
+                        self.metrics += _evaluated(plan, self.state)
+                        _keep(plan, self.state, self.costs, self.metrics)
+        except KeyboardInterrupt:
+            return True
+        return False
+
+    def ended(self, interrupted: bool) -> Trained:
+        """What the caller gets, and a last checkpoint if the end came between two."""
+        plan, state = self.plan, self.state
+        seen, reason = self.costs + _numbers(self.reports), Reason(int(state.reason))
+        costs = seen[: int(state.step)]
+        last = seen[min(len(costs), len(seen) - 1)] if seen else float("nan")
+        if reason != Reason.GOING_ON and not costs:
             refuse_start(last)
-    if len(costs) % plan.every and len(costs) < plan.steps:
-        _keep(plan, state, costs, metrics)
-    value = state.best.value if reason == Reason.DIVERGED else state.value
-    why = explained(reason, len(costs), np.array(costs), last)
-    return Trained(value, np.array(costs), tuple(metrics), len(costs), stopped, why)
+        if len(costs) % plan.every and len(costs) < plan.steps:
+            _keep(plan, state, costs, self.metrics)
+        stopped = "interrupted" if interrupted else "finished"
+        return Trained(
+            value=state.best.value if reason == Reason.DIVERGED else state.value,
+            history=np.array(costs),
+            metrics=tuple(self.metrics),
+            steps=len(costs),
+            stopped=stopped if reason == Reason.GOING_ON else reason.words,
+            why=explained(reason, len(costs), np.array(costs), last),
+        )
 
 
 @lru_cache(maxsize=16)

