@@ -29,8 +29,10 @@ def test_python_blocks_run_from_top_to_bottom(
 
     def small(model: Any, objective: Any, **options: Any) -> Any:
         size = min(options.get("size") or SMALL["size"], SMALL["size"])
-        own = getattr(getattr(options.get("recipe"), "canvas", None), "size", size)  # a photograph's
-        return whole(model, objective, **{**options, **SMALL, "size": own})
+        recipe = options.get("recipe") or recipes.default_for(model)
+        own = getattr(recipe.canvas, "size", size)  # a photograph's
+        quick = recipe.replace(redirect_steps=0)  # one program to compile, not two
+        return whole(model, objective, **{**options, **SMALL, "size": own, "recipe": quick})
 
     monkeypatch.setattr(diffprog, "visualize", small)
     monkeypatch.chdir(tmp_path)

@@ -29,7 +29,9 @@ def test_the_catalogue_is_large_and_its_names_are_its_own():
 
 @pytest.mark.parametrize("entry", WRONG, ids=lambda entry: entry.name)
 def test_a_wrong_rule_is_caught(entry):
-    only_there = {"quick": entry.caught_by != "jit equals eager"}
+    # A check of the first order catches it without the programs of the higher ones, which take seconds to compile.
+    higher = any(word in entry.caught_by for word in ("second order", "third order", "push"))
+    only_there = {"quick": entry.caught_by != "jit equals eager"} | ({} if higher else {"orders": 1})
     if entry.caught_by not in ("bfloat16", "shape and type of gradients"):
         only_there |= {"low_precision": ()}
     proof = check(entry, entry.wrong, **only_there)
@@ -38,7 +40,10 @@ def test_a_wrong_rule_is_caught(entry):
 
 @pytest.mark.parametrize("entry", TWINS, ids=lambda entry: entry.name)
 def test_its_right_twin_is_not_accused(entry):
-    check(entry, entry.right).require()
+    # All of it is proven on the rules of the book; here what accused the wrong twin must not accuse the right one.
+    check(
+        entry, entry.right, quick=entry.caught_by != "jit equals eager", low_precision=[jnp.bfloat16]
+    ).require()
 
 
 @pytest.mark.parametrize("name", ["0.1 % off", "sum over the batch forgotten", "groups permuted"])

@@ -20,7 +20,7 @@ from tests.rules.oracle import assert_matches_differences, assert_same_gradients
     padding=st.sampled_from(["SAME", "VALID", ((4, 3), (3, 5))]),
     transpose_kernel=st.booleans(),
 )
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=4, deadline=None)
 def test_gradients_equal_autodiff(size, taps, strides, padding, transpose_kernel):
     with jax.enable_x64(True):
         channels = (3, 2) if transpose_kernel else (2, 3)

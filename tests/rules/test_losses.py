@@ -28,7 +28,7 @@ def test_the_lecture(x64):
 
 
 @given(shape=st.lists(st.integers(1, 4), min_size=1, max_size=3), axis=st.sampled_from([None, 0, -1]))
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=4, deadline=None)
 def test_regression_losses_equal_optax(shape, axis):
     with jax.enable_x64(True):
         y, t = random(0, shape), random(1, shape)
@@ -44,7 +44,7 @@ def test_regression_losses_equal_optax(shape, axis):
 
 
 @given(rows=st.lists(st.integers(1, 3), max_size=2), classes=st.integers(1, 5))
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=3, deadline=None)
 def test_classification_losses_equal_optax(rows, classes):
     with jax.enable_x64(True):
         x, t = 3 * random(0, (*rows, classes)), random(1, (*rows, classes))

@@ -28,7 +28,7 @@ def parameters(channels):
 
 @pytest.mark.parametrize("kind", KINDS)
 @given(batch=st.integers(1, 3), space=st.lists(st.integers(1, 4), max_size=2), half=st.integers(1, 3))
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=3, deadline=None)
 def test_gradients_equal_autodiff(kind, batch, space, half):
     with jax.enable_x64(True):
         x = 2 + random(0, (batch, *space, 2 * half))

@@ -18,7 +18,7 @@ from tests.rules.oracle import assert_matches_differences, assert_same_gradients
     after=st.tuples(st.integers(1, 9), st.integers(1, 9)),
     antialias=st.booleans(),
 )
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=2, deadline=None)
 def test_gradients_equal_autodiff(method, before, after, antialias):
     with jax.enable_x64(True):
         shape = (2, *after, 2)
