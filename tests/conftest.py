@@ -49,3 +49,15 @@ def x64() -> Iterator[None]:
     """Run the test in float64, where a wrong rule cannot hide behind rounding."""
     with jax.enable_x64(True):
         yield
+
+
+@pytest.fixture(scope="module")
+def compiled_plainly() -> Iterator[None]:
+    """A module's programs are compiled without most optimizations, which take most of the time of small tests.
+
+    For formulas, files and loops, which are the same either way; not for what the optimizations might change: whole
+    drawings as users have them, bits across processes, memory, operations counted.
+    """
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)

@@ -8,6 +8,8 @@ import pytest
 from diffprog.guide import views
 from diffprog.guide.augments import AUGMENTS, BIGSLEEP, FUSEDREAM, VQGAN_CLIP, WHOLE, WINDOWS
 
+pytestmark = pytest.mark.usefixtures("compiled_plainly")
+
 NAMES = sorted(AUGMENTS)
 
 

@@ -23,8 +23,21 @@ from diffprog.optimize import Checkpoint
 from diffprog.vision.canvases import Fourier, Pixel
 from tests.guide import toys
 
+pytestmark = pytest.mark.usefixtures("compiled_plainly")
+
 SMALL = {"generator": toys.GENERATOR, "scorer": toys.SCORER, "augment": Windows(count=4, noise=0.0)}
 QUICK = {**SMALL, "n": 3, "steps": 20, "screen": 4, "key": 5}
+
+
+@pytest.fixture(scope="module")
+def red():
+    """The run that most tests look at."""
+    return guide("red", **QUICK)
+
+
+@pytest.fixture(scope="module")
+def red_and_blue():
+    return guide(["red", "blue"], **QUICK)
 
 
 def interrupted_at(step):
@@ -37,11 +50,10 @@ def interrupted_at(step):
     return callback
 
 
-def test_every_member_comes_nearer_to_the_words():
-    made = guide("red", **QUICK)
-    assert made.images.shape == (3, 8, 8, 3) and made.stopped == "finished"
-    assert (made.scores >= made.start_scores).all() and made.scores.max() > 0.9
-    assert np.argmax(made.images[made.best].mean((0, 1))) == 0
+def test_every_member_comes_nearer_to_the_words(red):
+    assert red.images.shape == (3, 8, 8, 3) and red.stopped == "finished"
+    assert (red.scores >= red.start_scores).all() and red.scores.max() > 0.9
+    assert np.argmax(red.images[red.best].mean((0, 1))) == 0
 
 
 def test_a_negative_prompt_goes_the_other_way():
@@ -56,23 +68,22 @@ def test_a_picture_is_a_prompt():
     assert made.manifest()["prompts"] == ["<a picture>"] * 3
 
 
-def test_a_member_is_the_one_its_key_gives_alone():
-    together = guide(["red", "blue"], **QUICK)
+def test_a_member_is_the_one_its_key_gives_alone(red_and_blue):
+    together = red_and_blue
     alone = guide("blue", **{**QUICK, "n": 1, "key": 6})
     # Members are computed one by one by the same program, so nothing differs but the batch's outer loop.
     np.testing.assert_allclose(together.images[4], alone.images[0], atol=1e-6)
     assert together.keys[4] == alone.keys[0] and str(together.prompts[4]) == "blue"
 
 
-def test_the_same_key_gives_the_same_bits():
-    np.testing.assert_array_equal(guide("red", **QUICK).latents, guide("red", **QUICK).latents)
+def test_the_same_key_gives_the_same_bits(red):
+    np.testing.assert_array_equal(guide("red", **QUICK).latents, red.latents)
 
 
-def test_the_best_is_by_the_score_without_augmentation():
-    made = guide("red", **QUICK)
+def test_the_best_is_by_the_score_without_augmentation(red):
     # Of all latents looked at, and of the last and the average besides, none scores higher.
-    assert (made.scores >= made.history["plain"].max(0) - 1e-6).all()
-    np.testing.assert_allclose(made.start_scores, made.history["plain"][0], rtol=1e-5)
+    assert (red.scores >= red.history["plain"].max(0) - 1e-6).all()
+    np.testing.assert_allclose(red.start_scores, red.history["plain"][0], rtol=1e-5)
 
 
 def test_screening_begins_with_the_best_of_many_draws():
@@ -85,20 +96,21 @@ def test_chunks_of_views_have_the_gradient_of_all_at_once():
     key, z = jax.random.key(1), jax.random.normal(jax.random.key(2), (6,))
     target = jax.tree.map(lambda leaf: leaf[0], _targets())
 
-    def gradient(program):
-        return jax.grad(
-            lambda z: program.under_views(program.image(z, program.consts), key, target, program.consts)
-        )(z)
+    @jax.jit
+    def gradients(z):
+        def seen(z, program):
+            return program.under_views(program.image(z, program.consts), key, target, program.consts)
 
-    for program in parts[1:]:
-        np.testing.assert_allclose(
-            gradient(program), gradient(parts[0]), rtol=1e-4, atol=1e-6
-        )  # order of sums
+        return [jax.grad(seen)(z, program) for program in parts]
+
+    at_once, *chunked = gradients(z)
+    for found in chunked:
+        np.testing.assert_allclose(found, at_once, rtol=1e-4, atol=1e-6)  # order of sums
 
 
-def test_recomputing_the_generator_changes_nothing():
-    kept, again = (guide("red", **{**QUICK, "steps": 5}, remat=remat).latents for remat in (False, True))
-    np.testing.assert_allclose(kept, again, rtol=1e-5, atol=1e-6)
+def test_recomputing_the_generator_changes_nothing(red):
+    again = guide("red", **QUICK, remat=True).latents
+    np.testing.assert_allclose(red.latents, again, rtol=1e-5, atol=1e-6)
 
 
 def _targets():
@@ -108,9 +120,8 @@ def _targets():
     return targets([prompt("red")], toys.SCORER)
 
 
-def test_an_interrupted_run_returns_what_there_is_and_goes_on_bit_for_bit(tmp_path):
-    kept = Checkpoint(tmp_path / "run.safetensors", every=4)
-    whole = guide("red", **QUICK)
+def test_an_interrupted_run_returns_what_there_is_and_goes_on_bit_for_bit(red, tmp_path):
+    kept, whole = Checkpoint(tmp_path / "run.safetensors", every=4), red
     half = guide("red", **QUICK, checkpoint=kept, callback=interrupted_at(7))
     assert (
         half.stopped == "interrupted" and len(half.history["plain"]) == 7 and np.isfinite(half.scores).all()
@@ -122,9 +133,9 @@ def test_an_interrupted_run_returns_what_there_is_and_goes_on_bit_for_bit(tmp_pa
 
 def test_a_checkpoint_of_another_prompt_is_refused(tmp_path):
     kept = Checkpoint(tmp_path / "run.safetensors")
-    guide("red", **{**QUICK, "steps": 2}, checkpoint=kept)
+    guide("red", **QUICK, checkpoint=kept, callback=interrupted_at(2))
     with pytest.raises(BadFile, match="another problem"):
-        guide("blue", **{**QUICK, "steps": 2}, checkpoint=kept)
+        guide("blue", **QUICK, checkpoint=kept)
 
 
 def broken_beyond(limit):
@@ -189,18 +200,16 @@ def test_any_pytree_can_be_the_latent():
     assert made.latents["brightness"].shape == (3,)
 
 
-@pytest.mark.parametrize("paint", [Fourier(), Pixel()], ids=lambda one: type(one).__name__)
-def test_canvases_are_generators(paint):
-    made = guide("blue", **{**QUICK, "generator": canvas(paint, 16), "method": Adam(0.2)})
+def test_canvases_are_generators():
+    made = guide("blue", **{**QUICK, "generator": canvas(Fourier(), 16), "method": Adam(0.2)})
     assert np.argmax(made.images[made.best].mean((0, 1))) == 2
 
 
-def test_a_start_is_gone_on_from():
-    first = guide("red", **QUICK)
-    second = guide("red", **QUICK, start=first.latents)
-    np.testing.assert_allclose(second.start_scores, first.scores, rtol=1e-4)
+def test_a_start_is_gone_on_from(red):
+    second = guide("red", **QUICK, start=red.latents)
+    np.testing.assert_allclose(second.start_scores, red.scores, rtol=1e-4)
     with pytest.raises(InvalidInput, match="a start of shape"):
-        guide("red", **QUICK, start=first.latents[:2])
+        guide("red", **QUICK, start=red.latents[:2])
 
 
 def test_the_sheet_carries_its_manifest_and_the_gif_all_steps(tmp_path):
@@ -219,12 +228,11 @@ def test_the_sheet_carries_its_manifest_and_the_gif_all_steps(tmp_path):
         assert film.n_frames == 20
 
 
-def test_bad_files_and_paths_are_refused(tmp_path):
-    made = guide("red", **{**QUICK, "steps": 1})
+def test_bad_files_and_paths_are_refused(red, tmp_path):
     with pytest.raises(InvalidInput, match="trajectory"):
-        made.save_gif(tmp_path / "a.gif")
+        red.save_gif(tmp_path / "a.gif")
     with pytest.raises(InvalidInput, match=r"ends in \.png"):
-        made.save(tmp_path / "a.jpg")
+        red.save(tmp_path / "a.jpg")
     with pytest.raises(Unreachable):
         read_manifest(tmp_path / "none.png")
     Image.new("RGB", (2, 2)).save(tmp_path / "other.png")
@@ -284,9 +292,8 @@ def test_inversion_by_likeness_and_its_bad_input():
 JUDGE = Scorer("corner", toys.SEEN, lambda x: x[:, :6, :6].mean((1, 2)) - 0.5, toys.read)
 
 
-def test_a_judge_that_had_no_part_prefers_the_guided_to_chance():
-    made = guide(["red", "blue"], **QUICK)
-    verdicts = judged(made, generator=toys.GENERATOR, scorer=toys.SCORER, judge=JUDGE)
+def test_a_judge_that_had_no_part_prefers_the_guided_to_chance(red_and_blue):
+    verdicts = judged(red_and_blue, generator=toys.GENERATOR, scorer=toys.SCORER, judge=JUDGE)
     assert [one.prompt for one in verdicts] == ["red", "blue"]
     for one in verdicts:
         assert one.draws == 3 * (20 + 4)
@@ -312,7 +319,7 @@ def test_an_adversarial_picture_has_a_gap():
     made = guide("red", **{**settings, "scorer": fussy, "augment": WHOLE})
     views = Program(canvas(Pixel(), 15), fussy, Windows(count=8, least=0.6), Free())
     target = jax.tree.map(lambda leaf: leaf[0], views_target(fussy))
-    robust = views.under_views(jnp.asarray(made.images[0]), jax.random.key(0), target, views.consts)
+    robust = jax.jit(views.under_views)(made.images[0], jax.random.key(0), target, views.consts)
     assert robust < made.scores[0] / 4
 
 
@@ -323,7 +330,6 @@ def views_target(scorer):
     return targets([prompt("red")], scorer)
 
 
-def test_the_scorer_cannot_judge_itself():
-    made = guide("red", **{**QUICK, "steps": 1})
+def test_the_scorer_cannot_judge_itself(red):
     with pytest.raises(InvalidInput, match="which is the scorer"):
-        judged(made, generator=toys.GENERATOR, scorer=toys.SCORER, judge=toys.SCORER)
+        judged(red, generator=toys.GENERATOR, scorer=toys.SCORER, judge=toys.SCORER)

@@ -47,8 +47,10 @@ def test_mean_over_pieces_has_the_gradient_of_all_at_once():
         def in_parts(x, chunks=chunks):
             return mean_over(lambda x, c, W: jnp.mean(jax.vmap(lambda p: of_piece(x, p, W))(c)), x, chunks, W)
 
-        np.testing.assert_allclose(in_parts(x), at_once(x), rtol=1e-6)
-        np.testing.assert_allclose(jax.grad(in_parts)(x), jax.grad(at_once)(x), rtol=1e-5, atol=1e-6)
+        both = jax.jit(lambda x, f=in_parts: [jax.value_and_grad(g)(x) for g in (f, at_once)])
+        (value, gradient), (expected, its_gradient) = both(x)
+        np.testing.assert_allclose(value, expected, rtol=1e-6)
+        np.testing.assert_allclose(gradient, its_gradient, rtol=1e-5, atol=1e-6)
 
 
 def test_pieces_one_after_the_other_take_less_memory():

@@ -7,6 +7,8 @@ import pytest
 
 from diffprog.guide.priors import Chi, Clamp, Free, Moments, Sphere
 
+pytestmark = pytest.mark.usefixtures("compiled_plainly")
+
 ALL = (Free(), Chi(), Moments(), Clamp(), Sphere())
 
 

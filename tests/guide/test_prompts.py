@@ -8,6 +8,8 @@ import pytest
 from diffprog.errors import InvalidInput
 from diffprog.guide.prompts import prompt, prompts
 
+pytestmark = pytest.mark.usefixtures("compiled_plainly")
+
 
 @pytest.mark.parametrize(
     "text, terms",

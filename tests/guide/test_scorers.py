@@ -15,6 +15,8 @@ from diffprog.models import load
 from diffprog.models.network import Network
 from tests.guide.toys import SCORER
 
+pytestmark = pytest.mark.usefixtures("compiled_plainly")
+
 LABELS = ("red, crimson", "green", "blue", "grey")
 
 

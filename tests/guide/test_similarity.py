@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from diffprog.guide.similarity import cosine, inner, spherical
 
+pytestmark = pytest.mark.usefixtures("compiled_plainly")
+
 angles = st.floats(0.01, 3.1)
 
 

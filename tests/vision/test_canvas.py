@@ -1,6 +1,7 @@
 """Canvases: one table that all of them pass, numpy twins of the published formulas, and what they can paint."""
 
 import dataclasses
+from functools import cache
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +14,8 @@ from diffprog.optimize import optimize
 from diffprog.vision import canvases
 from diffprog.vision.canvases.color import COLOR_SVD_SQRT, TO_RGB, from_rgb, to_rgb
 from diffprog.vision.canvases.cppn import paint
+
+pytestmark = pytest.mark.usefixtures("compiled_plainly")
 
 PHOTO = np.random.default_rng(2).random((12, 17, 3)).astype(np.float32)
 PHOTO[0, :2], PHOTO[1, :2] = 0.0, 1.0  # black and white, where a sigmoid does not reach
@@ -47,10 +50,26 @@ FIXED = {"generator", "photograph"}  # canvases with a size of their own, and th
 every_canvas = pytest.mark.parametrize("name", TABLE)
 
 
-def first_pictures(canvas, size, keys):
-    """The first pictures of several keys; draws of one shape compile once for all canvases."""
-    params = [canvas.init(jax.random.key(number), size) for number in keys]
-    return jax.jit(jax.vmap(canvas.to_image))(jax.tree.map(lambda *leaves: jnp.stack(leaves), *params))
+def first_picture(canvas, size):
+    """The first picture as a function of the key, not compiled."""
+    return lambda key: canvas.to_image(canvas.init(key, size))
+
+
+@cache
+def looked_at(name):
+    """First pictures of keys 3, 3 and 4, that of key 4 alone, and a gradient: one program for every canvas."""
+    canvas = TABLE[name][0]
+
+    @jax.jit
+    def program(keys):
+        params = jax.vmap(lambda key: canvas.init(key, (12, 17)))(keys)
+        last = jax.tree.map(lambda leaf: leaf[2], params)
+        alone = canvas.to_image(last)
+        target = np.random.default_rng(1).random(alone.shape)
+        gradient = jax.grad(lambda p: jnp.sum((canvas.to_image(p) - target) ** 2))(last)
+        return jax.vmap(canvas.to_image)(params), alone, jax.tree.leaves(gradient)
+
+    return program(jax.vmap(jax.random.key)(jnp.array([3, 3, 4])))
 
 
 def test_the_table_has_every_canvas_of_the_room():
@@ -61,8 +80,9 @@ def test_the_table_has_every_canvas_of_the_room():
 
 @every_canvas
 def test_first_pictures_are_float32_in_range_and_follow_the_key(name):
-    canvas, channels, grey = TABLE[name]
-    first, again, other = images = first_pictures(canvas, (12, 17), [3, 3, 4])
+    _, channels, grey = TABLE[name]
+    images, alone, _ = looked_at(name)
+    first, again, other = images
     assert images.shape == (3, 12, 17, channels) and images.dtype == jnp.float32
     assert images.min() >= 0 and images.max() <= 1
     if grey:
@@ -70,7 +90,6 @@ def test_first_pictures_are_float32_in_range_and_follow_the_key(name):
         assert abs(first.mean() - 0.5) < 0.1 and first.min() > 0 and first.max() < 1
     assert (first == again).all()
     assert (first != other).any() or name == "photograph"
-    alone = canvas.to_image(canvas.init(jax.random.key(4), (12, 17)))
     np.testing.assert_allclose(other, alone, atol=2e-5)  # sums of a transform in another order, float32
 
 
@@ -81,19 +100,15 @@ def test_squares_of_odd_size(name):
         with pytest.raises(InvalidInput, match="size=15"):
             canvas.init(jax.random.key(0), 15)
         return
-    shape = jax.eval_shape(lambda key: canvas.to_image(canvas.init(key, 15)), jax.random.key(0)).shape
+    shape = jax.eval_shape(first_picture(canvas, 15), jax.random.key(0)).shape
     assert shape == (15, 15, channels)
 
 
 @every_canvas
 def test_gradients_are_finite_and_reach_the_parameters(name):
-    canvas = TABLE[name][0]
-    params = canvas.init(jax.random.key(0), (12, 17))
-    target = np.random.default_rng(1).random(jax.eval_shape(canvas.to_image, params).shape)
-    gradient = jax.jit(jax.grad(lambda p: jnp.sum((canvas.to_image(p) - target) ** 2)))(params)
-    leaves = jax.tree.leaves(gradient)
-    assert all(jnp.isfinite(leaf).all() for leaf in leaves)
-    assert sum(float(jnp.abs(leaf).sum()) for leaf in leaves) > 1e-4
+    leaves = [np.asarray(leaf) for leaf in looked_at(name)[2]]
+    assert all(np.isfinite(leaf).all() for leaf in leaves)
+    assert sum(float(np.abs(leaf).sum()) for leaf in leaves) > 1e-4
 
 
 # ---- closed forms and twins ---------------------------------------------------------------------------------
@@ -110,12 +125,12 @@ def lucid_fourier(real, imaginary, size, decay):
     return 1 / (1 + np.exp(-rgb))
 
 
-@pytest.mark.parametrize("size", [(16, 16), (15, 15), (12, 20)])
-@pytest.mark.parametrize("decay", [1.0, 1.5])
+@pytest.mark.parametrize(("size", "decay"), [((16, 16), 1.0), ((15, 15), 1.0), ((12, 20), 1.5)])
 def test_fourier_equals_the_published_formula(size, decay):
     shape = (2, 3, size[0], size[1] // 2 + 1)
     params = np.random.default_rng(0).normal(size=shape).astype(np.float32) * 0.01
-    image = canvases.Fourier(decay=decay).to_image(canvases.Sized(jnp.asarray(params), size))
+    canvas = canvases.Fourier(decay=decay)
+    image = jax.jit(canvas.to_image)(canvases.Sized(jnp.asarray(params), size))
     # float32 transforms of numbers up to about 1, against float64 ones
     np.testing.assert_allclose(image, lucid_fourier(*params, size, decay), atol=1e-5)
 
@@ -144,15 +159,15 @@ def maco(magnitude, phase, size):
 def test_phase_equals_the_formula_of_maco(size):
     phase = np.random.default_rng(0).normal(size=(3, size[0], size[1] // 2 + 1))
     law = canvases.PowerLaw(1.5)
-    image = canvases.Phase(law).to_image(canvases.Sized(jnp.asarray(phase, jnp.float32), size))
+    image = jax.jit(canvases.Phase(law).to_image)(canvases.Sized(jnp.asarray(phase, jnp.float32), size))
     # 1e4 times the magnitudes, as ImageNet's are, so that the 1e-5 under the deviation is nothing in both
     np.testing.assert_allclose(image, maco(1e4 * law.at(size, 3), phase, size), atol=1e-4)
 
 
 def test_phases_move_and_magnitudes_stay():
     canvas, size = canvases.Phase(), (32, 32)
-    params = canvas.init(jax.random.key(0), size)
-    amplitudes = np.abs(np.fft.rfft2(canvas.to_channels(params)))[:, :, 1:-1]  # no bin that must be real
+    channels = jax.jit(lambda key: canvas.to_channels(canvas.init(key, size)))(jax.random.key(0))
+    amplitudes = np.abs(np.fft.rfft2(channels))[:, :, 1:-1]  # no bin that must be real
     expected = canvases.PowerLaw(1.5).at(size, 3)[:, :, 1:-1]
     ratio = amplitudes / expected
     assert (
@@ -161,36 +176,40 @@ def test_phases_move_and_magnitudes_stay():
 
 
 def test_a_power_law_has_its_slope_and_a_first_picture_too():
-    for decay in (1.0, 1.5):
-        canvas = canvases.Fourier(decay=decay)
-        channels = np.stack([canvas.to_channels(canvas.init(jax.random.key(n), 64)) for n in range(8)])
+    laws = [canvases.Fourier(decay=decay) for decay in (1.0, 1.5)]
+
+    @jax.jit
+    def drawn(keys):
+        return [jax.vmap(lambda key, law=law: law.to_channels(law.init(key, 64)))(keys) for law in laws]
+
+    for law, channels in zip(laws, drawn(jax.random.split(jax.random.key(0), 8)), strict=True):
         amplitudes = np.abs(np.fft.rfft2(channels)).mean((0, 1))
         inside = canvases.frequencies(64) > 1 / 64
         slope = np.polyfit(np.log(canvases.frequencies(64)[inside]), np.log(amplitudes[inside]), 1)[0]
-        assert slope == pytest.approx(-decay, abs=0.03)  # 24 draws of 2000 Rayleigh numbers: error .003
+        assert slope == pytest.approx(-law.decay, abs=0.03)  # 24 draws of 2000 Rayleigh numbers: error .003
 
 
 def test_a_pyramid_is_the_sum_of_its_levels():
     canvas = canvases.Pyramid(levels=3, decorrelate=False)
-    levels = canvas.init(jax.random.key(0), (9, 12))
+    levels = jax.eval_shape(lambda key: canvas.init(key, (9, 12)), jax.random.key(0))
     assert [level.shape[1:] for level in levels] == [(9, 12), (5, 6), (3, 3)]
-    flat = tuple(jnp.full_like(level, 0.1 * 2**n) for n, level in enumerate(levels))
+    flat = tuple(np.full(level.shape, 0.1 * 2**n, np.float32) for n, level in enumerate(levels))
     np.testing.assert_allclose(
-        canvas.to_image(flat), 1 / (1 + np.exp(-0.7)), atol=1e-6
+        jax.jit(canvas.to_image)(flat), 1 / (1 + np.exp(-0.7)), atol=1e-6
     )  # .1 + .2 + .4, float32
 
 
 def test_a_coarse_canvas_is_smooth_between_its_parameters():
     ramp = canvases.Coarse(4, decorrelate=False, channels=1)
-    values = jnp.arange(4.0)[None, :, None] * jnp.ones((1, 4, 4))
-    lines = ramp.to_channels(canvases.Sized(values, (16, 16)))[0, :, 0]
+    values = np.arange(4.0, dtype=np.float32)[None, :, None] * np.ones((1, 4, 4), np.float32)
+    lines = jax.jit(ramp.to_channels)(canvases.Sized(values, (16, 16)))[0, :, 0]
     # centres of the coarse pixels lie at 1.5, 5.5, ..: a slope of 1/4 in between
     np.testing.assert_allclose(lines[2:14], (np.arange(2, 14) - 1.5) / 4, atol=1e-6)
 
 
 def test_a_painting_network_equals_its_formula_at_every_size():
     canvas = canvases.CPPN(hidden=5, layers=2)
-    weights = canvas.init(jax.random.key(0), 8).values
+    weights = jax.jit(canvas.init, static_argnums=1)(jax.random.key(0), 8).values
     last = (jax.random.normal(jax.random.key(9), weights[-1][0].shape), weights[-1][1])
     weights = (*weights[:-1], last)
     for size in ((7, 7), (5, 11)):
@@ -201,11 +220,13 @@ def test_a_painting_network_equals_its_formula_at_every_size():
             bent = np.arctan(values @ np.asarray(matrix) + np.asarray(bias))
             values = np.concatenate([bent / 0.67, bent**2 / 0.6], -1)
         expected = 1 / (1 + np.exp(-(values @ np.asarray(last[0]) + np.asarray(last[1]))))
-        np.testing.assert_allclose(paint(weights, size), expected, atol=1e-5)  # float32, three layers
+        painted = jax.jit(paint, static_argnums=1)(weights, size)
+        np.testing.assert_allclose(painted, expected, atol=1e-5)  # float32, three layers
 
 
 def test_a_painting_network_keeps_the_variance_of_its_inputs():
-    matrix, bias = canvases.CPPN(hidden=400, layers=2).init(jax.random.key(0), 8).values[1]
+    canvas = canvases.CPPN(hidden=400, layers=2)
+    matrix, bias = jax.jit(canvas.init, static_argnums=1)(jax.random.key(0), 8).values[1]
     assert matrix.shape == (800, 400)
     assert float(matrix.std()) == pytest.approx(800**-0.5, rel=0.01)  # 320,000 draws: error .1 %
     assert float(bias.std()) == pytest.approx(0.1, rel=0.15)  # 400 draws: error 4 %
@@ -216,21 +237,17 @@ def test_a_painting_network_keeps_the_variance_of_its_inputs():
 
 @pytest.mark.parametrize(
     "canvas",
-    [
-        canvases.Pixel(),
-        canvases.Fourier(),
-        canvases.Fourier(decay=1.5),
-        canvases.Pyramid(),
-        canvases.Shared(),
-    ],
-    ids=str,
+    [canvases.Pixel(), canvases.Fourier(decay=1.5), canvases.Pyramid(), canvases.Shared()],
+    ids=lambda canvas: type(canvas).__name__,
 )
 def test_a_canvas_can_paint_a_given_picture(canvas):
-    rows, columns = jnp.meshgrid(jnp.linspace(0, 1, 16), jnp.linspace(0, 1, 16))
-    target = 0.1 + 0.8 * jnp.stack([rows, columns, 1 - rows], -1)
-    start = canvas.init(jax.random.key(0), 16)
+    rows, columns = np.meshgrid(np.linspace(0, 1, 16), np.linspace(0, 1, 16))
+    target = np.float32(0.1 + 0.8 * np.stack([rows, columns, 1 - rows], -1))
+    start = jax.jit(canvas.init, static_argnums=1)(jax.random.key(0), 16)
     run = optimize(lambda p: jnp.mean((canvas.to_image(p) - target) ** 2), start, optax.adam(0.05), steps=400)
-    assert jnp.abs(canvas.to_image(run.value) - target).mean() < 0.03  # three of a hundred grey levels
+    assert (
+        np.abs(jax.jit(canvas.to_image)(run.value) - target).mean() < 0.03
+    )  # three of a hundred grey levels
 
 
 INVERTIBLE = [
@@ -243,13 +260,17 @@ INVERTIBLE = [
 ]
 
 
-@pytest.mark.parametrize("canvas", INVERTIBLE, ids=str)
-@pytest.mark.parametrize("shape", [(12, 17), (9, 8)])
+@pytest.mark.parametrize(
+    ("canvas", "shape"),
+    # Odd and even widths and heights: a transform of real numbers treats them differently.
+    [*((canvas, (12, 17)) for canvas in INVERTIBLE), (canvases.Fourier(), (9, 8))],
+    ids=str,
+)
 def test_a_photograph_is_its_own_first_picture(canvas, shape):
     photo = np.resize(PHOTO, (*shape, 3))
     start = canvas.of(photo)
     assert start.size == shape
-    (first,) = first_pictures(start, shape, [0])
+    first = jax.jit(first_picture(start, shape))(jax.random.key(0))
     np.testing.assert_allclose(first, photo, atol=1e-3)  # black and white are met to 5e-4
 
 
@@ -260,23 +281,29 @@ def test_what_is_not_a_photograph_is_refused():
 
 
 def test_grey_is_grey_and_needs_one_channel():
-    image = canvases.Grey().to_image(canvases.Grey().init(jax.random.key(0), 16))
+    image = np.asarray(looked_at("grey")[1])
     assert (image[..., 0] == image[..., 1]).all() and (image[..., 0] == image[..., 2]).all()
     wrong = canvases.Grey(canvases.Fourier())
     with pytest.raises(InvalidInput, match="3 channels, as grey"):
-        wrong.to_image(wrong.init(jax.random.key(0), 16))
+        jax.eval_shape(first_picture(wrong, 16), jax.random.key(0))
 
 
 def test_pictures_that_share_parameters_share_what_is_coarse():
     canvas = canvases.Shared(own=canvases.Pixel(deviation=0.0), common=(canvases.Coarse(4, deviation=1.0),))
-    images = canvas.to_images(canvas.init_all(jax.random.split(jax.random.key(0), 3), 16))
+    keys = jax.random.split(jax.random.key(0), 3)
+    images = jax.jit(lambda keys: canvas.to_images(canvas.init_all(keys, 16)))(keys)
     assert (images[0] == images[2]).all() and images.std() > 0.05
-    apart = canvases.Shared()
-    params = apart.init_all(jax.random.split(jax.random.key(0), 3), 16)
-    images = apart.to_images(params)
+
+    @jax.jit
+    def apart(keys):
+        canvas = canvases.Shared()
+        params = canvas.init_all(keys, 16)
+        mine = jax.tree.map(lambda leaf: leaf[2], params[0])
+        return canvas.to_images(params), canvas.to_image((mine, params[1]))
+
+    images, alone = apart(keys)
     assert (images[0] != images[2]).any()
-    mine = jax.tree.map(lambda leaf: leaf[2], params[0])
-    np.testing.assert_allclose(images[2], apart.to_image((mine, params[1])), atol=1e-6)  # float32
+    np.testing.assert_allclose(images[2], alone, atol=1e-6)  # float32
     with pytest.raises(InvalidInput, match="part of a shared canvas"):
         canvases.Shared(own=canvases.CPPN())
 
@@ -295,4 +322,4 @@ def test_a_generator_must_make_pictures():
 def test_a_color_matrix_must_fit_the_channels():
     canvas = canvases.Fourier(channels=2, color=OWN_COLORS)
     with pytest.raises(InvalidInput, match=r"colour matrix \(3, 3\) for 2 channels"):
-        canvas.to_image(canvas.init(jax.random.key(0), 8))
+        jax.eval_shape(first_picture(canvas, 8), jax.random.key(0))

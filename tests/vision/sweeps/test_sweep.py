@@ -6,7 +6,8 @@ import random
 import signal
 import subprocess
 import sys
-import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import jax
@@ -20,7 +21,7 @@ from diffprog.vision import sweeps
 from diffprog.vision.sweeps import manifest
 from diffprog.vision.sweeps import run as the_sweep
 from diffprog.vision.sweeps.units import Unit, folder_name
-from tests.vision.sweeps.network import CHANNELS, RECIPE, network, run
+from tests.vision.sweeps.network import CHANNELS, RECIPE, SOME, network, run
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -189,48 +190,60 @@ def test_names_of_layers_make_folders_that_stay_apart():
     assert not any(f.startswith((".", "-")) and "/" in f for f in folders)
 
 
-def environment(tmp_path: Path, **more: str) -> dict[str, str]:
+def environment(**more: str) -> dict[str, str]:
+    """Other processes find what this one compiled."""
     cache = {
-        "JAX_COMPILATION_CACHE_DIR": str(tmp_path / "compiled"),
+        "JAX_COMPILATION_CACHE_DIR": str(jax.config.jax_compilation_cache_dir),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
     }
     return {**os.environ, "PYTHONPATH": str(REPOSITORY), **cache, **more}
 
 
+@contextmanager
+def sweeps_to_kill(folder: Path) -> Iterator[Callable[[int, float], int]]:
+    """Kill a sweep into the folder after so many pictures and so many seconds; how it ended."""
+    command = [sys.executable, "-m", "tests.vision.sweeps.network", str(folder), "--killed"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command, cwd=REPOSITORY, env=environment(), stdin=pipe, stdout=pipe, text=True
+    ) as one:
+        assert one.stdin and one.stdout and one.stdout.readline() == "ready\n"
+
+        def kill(pictures: int, seconds: float) -> int:
+            print(pictures, seconds, file=one.stdin, flush=True)
+            return int(one.stdout.readline())
+
+        yield kill
+        one.stdin.close()
+
+
 def test_killed_at_twenty_random_moments_it_loses_repeats_and_halves_nothing(whole, tmp_path):
-    folder, env, chance = tmp_path / "units", environment(tmp_path), random.Random(0)
-    command = [sys.executable, "-m", "tests.vision.sweeps.network", str(folder)]
-    whole_pictures, seen, kills = pictures(whole), {}, 0
-    while kills < 20:
-        process = subprocess.Popen(command, cwd=REPOSITORY, env=env, stdout=subprocess.PIPE, text=True)
-        assert process.stdout.readline() == "ready\n"  # imports are behind: from here on it works
-        waited = time.monotonic()
-        while process.poll() is None and time.monotonic() - waited < chance.uniform(0.0, 4.0):
-            time.sleep(0.01)
-        if process.poll() is not None:  # it came to its end: begin anew, with what it drew proven
-            assert pictures(folder) == whole_pictures
-            for picture in folder.rglob("*.png"):
-                picture.unlink()
-            seen = {}
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        process.stdout.close()
-        kills += 1
-        now = pictures(folder)
-        assert now.items() >= seen.items()  # nothing lost, nothing drawn again into something else
-        assert (
-            now.items() <= whole_pictures.items()
-        )  # nothing half-written, bit for bit what an unbroken run draws
-        seen = now
-    done = subprocess.run(command, cwd=REPOSITORY, env=env, capture_output=True, text=True, check=True)
-    assert int(done.stdout.split()[-1]) == len(whole_pictures) - len(seen)
+    folder, chance = tmp_path / "units", random.Random(0)
+    whole_pictures, seen, unfinished = pictures(whole), {}, 0
+    with sweeps_to_kill(folder) as kill:
+        for _ in range(20):
+            drawn = chance.randrange(4)
+            # before the first picture, somewhere in the second of its start; after it, within some pictures' time
+            ended = kill(drawn, chance.uniform(0.0, 0.02 if drawn else 1.0))
+            now = pictures(folder)
+            assert now.items() >= seen.items()  # nothing lost, nothing drawn again into something else
+            assert now.items() <= whole_pictures.items()  # nothing half-written: the bits of an unbroken run
+            unfinished += ended == -signal.SIGKILL
+            seen = now
+            if now == whole_pictures:  # it came to its end: begin anew
+                for picture in folder.rglob("*.png"):
+                    picture.unlink()
+                seen = {}
+    assert unfinished >= 15
+    assert run(folder).drawn == len(whole_pictures) - len(seen)
     assert pictures(folder) == whole_pictures
     assert not list(folder.rglob("*.part"))
 
 
 def test_several_host_devices_draw_the_same_pictures(whole, tmp_path):
-    env = environment(tmp_path, XLA_FLAGS="--xla_force_host_platform_device_count=4")
-    command = [sys.executable, "-m", "tests.vision.sweeps.network", str(tmp_path / "units")]
+    env = environment(XLA_FLAGS="--xla_force_host_platform_device_count=4")
+    command = [sys.executable, "-m", "tests.vision.sweeps.network", str(tmp_path / "units"), "--some"]
     subprocess.run(command, cwd=REPOSITORY, env=env, check=True, capture_output=True)
     assert json.loads((tmp_path / "units" / manifest.NAME).read_text())["group"] == 4
     same_pixels(tmp_path / "units", whole)
@@ -240,27 +253,29 @@ def test_two_processes_on_loopback_share_a_sweep(whole, tmp_path):
     script = (
         "import sys, jax\n"
         "jax.distributed.initialize('127.0.0.1:' + sys.argv[1], 2, int(sys.argv[2]))\n"
-        "from tests.vision.sweeps.network import run\n"
-        "print(run(sys.argv[3]).drawn, len(jax.devices()))\n"
+        "from tests.vision.sweeps.network import SOME, run\n"
+        "print(run(sys.argv[3], **SOME).drawn, len(jax.devices()))\n"
     )
     port, folder = str(20_000 + os.getpid() % 20_000), tmp_path / "units"
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", script, port, str(number), str(folder)],
-            cwd=REPOSITORY, env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            cwd=REPOSITORY, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )
         for number in range(2)
     ]  # fmt: skip
     told = [process.communicate(timeout=300) for process in processes]
     assert [process.returncode for process in processes] == [0, 0], told
-    assert all(out.split()[-2:] == [str(8 + CHANNELS), "2"] for out, _ in told)
+    assert all(out.split()[-2:] == [str(len(SOME["channels"])), "2"] for out, _ in told)
     same_pixels(folder, whole)
 
 
 def same_pixels(folder: Path, other: Path) -> None:
     """Another number of pictures in a group compiles to another program: equal to a level of 255 after six steps."""
     mine, theirs = pictures(folder), pictures(other)
-    assert mine.keys() == theirs.keys()
+    assert (
+        mine.keys() == {Unit(SOME["layers"], channel).file for channel in SOME["channels"]} <= theirs.keys()
+    )
     for name in mine:
         with Image.open(folder / name) as a, Image.open(other / name) as b:
             assert np.abs(np.asarray(a, int) - np.asarray(b, int)).max() <= 1, name
