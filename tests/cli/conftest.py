@@ -25,3 +25,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def run(folder: Path) -> Run:
     """Run `diffprog` with these arguments."""
     return lambda *args: CliRunner().invoke(app, [str(arg) for arg in args])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def drawn_briefly(compiled_plainly: None) -> None:
+    """What is drawn here is looked at for its file, its size and its bits twice over, and not for how it looks."""

@@ -14,6 +14,8 @@ from diffprog.models.fitting import fitted
 from diffprog.models.generator import FACES, to_generator
 from tests.models.pictures import relative_error
 
+pytestmark = pytest.mark.usefixtures("compiled_plainly")
+
 # Two correct float32 networks differ by some 1e-7 here; a wrong tap, padding or epsilon by more than 1e-2.
 MOST_RELATIVE_ERROR = 1e-5
 

@@ -17,6 +17,8 @@ from diffprog.models.labels import imagenet_labels
 from diffprog.models.loading import to_network
 from tests.models.pictures import noise, photographs, relative_error
 
+pytestmark = pytest.mark.usefixtures("compiled_plainly")
+
 NAMES = ("efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2")
 # The required bound. Two correct float32 networks differ by about 1e-6; folding adds one rounding a layer.
 MOST_RELATIVE_ERROR = 1e-4

@@ -7,6 +7,8 @@ import pytest
 
 from diffprog.models.layers import Convolution
 
+pytestmark = pytest.mark.usefixtures("compiled_plainly")
+
 
 @pytest.mark.parametrize("depthwise, groups, features", [(False, 1, 5), (True, 4, 4)])
 @pytest.mark.parametrize("padding", ["SAME", "VALID"])

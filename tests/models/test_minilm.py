@@ -12,6 +12,8 @@ from diffprog.models import load, minilm
 from diffprog.models.wordpiece import cut, pieces, tokenize, vocabulary, words
 from tests.models.pictures import relative_error
 
+pytestmark = pytest.mark.usefixtures("compiled_plainly")
+
 SMALL = {"vocabulary": len(vocabulary()), "width": 24, "depth": 2, "heads": 3, "wide": 48}
 SENTENCES = ["a person wearing sunglasses", "An umbrella, in the RAIN!", "dog"]
 # Two correct float32 networks of six layers differ by some 1e-6.

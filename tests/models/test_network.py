@@ -10,6 +10,8 @@ from diffprog.models import load
 from diffprog.models.loading import _load
 from tests.models.pictures import noise
 
+pytestmark = pytest.mark.usefixtures("compiled_plainly")
+
 
 @pytest.fixture(scope="module")
 def net():

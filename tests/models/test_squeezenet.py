@@ -11,6 +11,8 @@ from diffprog.graph import tap, trace
 from diffprog.models import fetch, load
 from tests.models.pictures import noise, photographs, relative_error
 
+pytestmark = pytest.mark.usefixtures("compiled_plainly")
+
 # The required bound. Two correct float32 networks differ by about 1e-6: a layer sums at most 4,608 products.
 MOST_RELATIVE_ERROR = 1e-4
 

@@ -49,7 +49,7 @@ def test_behind_the_layer_all_is_linear_and_contributions_add_up_to_the_score(x6
 def test_forward_mode_is_backward_mode_read_along_the_other_side(layer, x64):
     positions, channels = (dp.influence(net, PHOTO, layer, parts) for parts in ("positions", "channels"))
     assert positions.shape == (*((9, 9) if layer == "edges" else (4, 4)), 6) and channels.shape == (4, 6)
-    for index in range(6):
+    for index in (1, 4):
         found = dp.attribution(net, PHOTO, dp.logit(index), layer)
         np.testing.assert_allclose(positions[..., index], found.positions, **EXACT)
         np.testing.assert_allclose(channels[..., index], found.channels, **EXACT)
@@ -58,10 +58,16 @@ def test_forward_mode_is_backward_mode_read_along_the_other_side(layer, x64):
 def test_the_push_along_the_whole_activation_is_the_total_and_the_slope_of_scaling_it(x64):
     edges = dp.activations(net, PHOTO, "edges")["edges"]
     whole = dp.influence(net, PHOTO, "edges", edges[None])[0]
-    totals = [dp.attribution(net, PHOTO, dp.logit(i), "edges").total for i in range(6)]
-    np.testing.assert_allclose(whole, totals, **EXACT)
+    for index in (1, 4):
+        total = dp.attribution(net, PHOTO, dp.logit(index), "edges").total
+        np.testing.assert_allclose(whole[index], total, **EXACT)
     graph, step = dp.trace(net, PHOTO[None]), 1e-5
-    up, down = (graph.run(PHOTO[None], replace={"edges": edges[None] * (1 + s)})[0][0] for s in (step, -step))
+
+    @jax.jit
+    def scaled(factor):
+        return graph.run(PHOTO[None], replace={"edges": edges[None] * factor})[0][0]
+
+    up, down = scaled(1 + step), scaled(1 - step)
     # Central differences: step^2 of the third derivative and 1e-16 / step of rounding.
     np.testing.assert_allclose(whole, (up - down) / (2 * step), rtol=1e-7, atol=1e-9)
 
@@ -75,18 +81,17 @@ def test_an_inner_layer_can_be_what_is_asked_about(x64):
         assert not np.delete(to_pool[channel], channel, -1).any()
 
 
-@pytest.mark.parametrize("layer", ["fire9", "pool5"])
-def test_on_a_real_network_and_photograph(layer):
-    net = dp.models.load("squeezenet")
-    photo = data.chelsea()[20:280:2, 100:360:2].astype(np.float32) / 255  # a cat's face, 130 x 130
+def test_on_a_real_network_and_photograph():
+    net, layer = dp.models.load("squeezenet"), "pool5"
+    photo = data.chelsea()[20:280:4, 100:360:4].astype(np.float32) / 255  # a cat's face, 65 x 65
     cat = net.class_index("Egyptian cat")
     found = dp.attribution(net, photo, net.logit(cat), layer)
     channels = dp.influence(net, photo, layer, "channels")
-    # float32: contributions of some 0.01 to 10, summed over 49 or fewer positions in another order
+    # float32: contributions of some 0.01 to 10, summed over some positions in another order
     np.testing.assert_allclose(
         channels[:, cat], found.channels, rtol=2e-3, atol=2e-4 * np.abs(channels).max()
     )
-    logits = net(jnp.asarray(photo)[None])[0]
+    logits = jax.jit(net)(jnp.asarray(photo)[None])[0]
     assert found.score == pytest.approx(float(logits[cat]), rel=1e-4)
 
 

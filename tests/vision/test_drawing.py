@@ -12,7 +12,23 @@ import diffprog as dp
 from diffprog.errors import BadFile, InvalidInput, Unreachable
 from diffprog.vision import canvases, read_request, recipes, transforms
 
+pytestmark = pytest.mark.usefixtures("compiled_plainly")
+
 QUICK = recipes.DEFAULT.replace(size=40, steps=6, redirect_steps=0)
+
+
+def seen(images):
+    """A network of any number of channels."""
+    return jnp.tanh(4 * images - 2).mean((1, 2))
+
+
+FEW = recipes.PIXEL.replace(size=40, steps=2)
+
+
+@pytest.fixture(scope="module")
+def one():
+    """A drawing to be saved, or not."""
+    return dp.visualize(seen, dp.logit(1), recipe=FEW)
 
 
 @pytest.fixture(scope="module")
@@ -33,13 +49,13 @@ def test_a_saved_picture_can_be_drawn_again(net, tmp_path):
     assert np.abs(pixels / 255 - drawing.images[0]).max() <= 0.5 / 255 + 1e-6  # rounded to 8 bits
 
 
-def test_several_pictures_make_a_contact_sheet(net, tmp_path):
-    drawing = dp.visualize(net, [net.logit(1), net.logit(2)], recipe=QUICK.replace(steps=2), n=3)
+def test_several_pictures_make_a_contact_sheet(tmp_path):
+    drawing = dp.visualize(seen, [dp.logit(1), dp.logit(2)], recipe=FEW, n=3)
     path = drawing.save(tmp_path / "sheet.png")
     sheet = np.asarray(Image.open(path))
     assert sheet.shape == (2 * 44 + 4, 3 * 44 + 4, 3)
     assert np.abs(sheet[48:88, 4:44] / 255.0 - drawing.images[3]).max() <= 0.5 / 255 + 1e-6
-    assert (dp.redraw(path, net).images == drawing.images).all()
+    assert (dp.redraw(path, seen).images == drawing.images).all()
     assert drawing._repr_png_().startswith(b"\x89PNG")
 
 
@@ -51,11 +67,10 @@ def test_several_pictures_make_a_contact_sheet(net, tmp_path):
         ("file.txt/picture.png", Unreachable),
     ],
 )
-def test_destinations_that_cannot_be_written(net, tmp_path, name, error):
+def test_destinations_that_cannot_be_written(one, tmp_path, name, error):
     (tmp_path / "file.txt").write_text("a file, not a folder")
-    drawing = dp.visualize(net, net.logit(1), recipe=QUICK.replace(steps=1))
     with pytest.raises(error):
-        drawing.save(tmp_path / name)
+        one.save(tmp_path / name)
     assert os.listdir(tmp_path) == ["file.txt"]
 
 
@@ -70,9 +85,8 @@ def test_other_files_are_refused(tmp_path):
         read_request(tmp_path / "missing.png")
 
 
-def test_a_file_cannot_ask_for_days_of_work(net, tmp_path):
-    drawing = dp.visualize(net, net.logit(1), recipe=QUICK.replace(steps=1))
-    endless = dataclasses.replace(drawing, recipe=drawing.recipe.replace(steps=10**9))
+def test_a_file_cannot_ask_for_days_of_work(one, tmp_path):
+    endless = dataclasses.replace(one, recipe=one.recipe.replace(steps=10**9))
     with pytest.raises(BadFile, match="steps=1000000000"):
         read_request(endless.save(tmp_path / "endless.png"))
 
@@ -87,11 +101,6 @@ def test_objectives_survive_the_way_to_a_dictionary():
     assert float(again(values)) == pytest.approx(2 - 1 - np.log(8), abs=1e-6)
 
 
-def seen(images):
-    """A network of any number of channels."""
-    return jnp.tanh(4 * images - 2).mean((1, 2))
-
-
 BACKGROUND = transforms.OnBackground()
 CANVASES = {
     "transparent": (
@@ -103,8 +112,8 @@ CANVASES = {
     "one channel": (recipes.PIXEL.replace(canvas=canvases.Pixel(channels=1)), 1, "RGB"),
     "phase": (recipes.PIXEL.replace(canvas=canvases.Phase()), 3, "RGB"),
     "painting network": (recipes.PIXEL.replace(canvas=canvases.CPPN(4, 2)), 3, "RGB"),
-    "pyramid": (recipes.PIXEL.replace(canvas=canvases.Pyramid()), 3, "RGB"),
-    "shared": (recipes.PIXEL.replace(canvas=canvases.Shared()), 3, "RGB"),
+    "pyramid": (recipes.PIXEL.replace(canvas=canvases.Pyramid(levels=2)), 3, "RGB"),
+    "shared": (recipes.PIXEL.replace(canvas=canvases.Shared(common=(canvases.Coarse(4),))), 3, "RGB"),
 }
 
 

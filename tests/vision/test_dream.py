@@ -24,6 +24,8 @@ from diffprog.vision.dreams.tiles import Tiles, line, weights
 from diffprog.vision.picture_files import read_settings
 from tests.vision.interruption import interrupted_at
 
+pytestmark = pytest.mark.usefixtures("compiled_plainly")
+
 SMALL = DreamRecipe(tile=24, overlap=8, jitter=4, bands=1, octaves=2, steps=3)
 
 

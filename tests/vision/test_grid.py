@@ -13,6 +13,8 @@ from diffprog.errors import InvalidInput
 from diffprog.vision.canvases import Pixel
 from diffprog.vision.recipes import Recipe
 
+pytestmark = pytest.mark.usefixtures("compiled_plainly")
+
 KERNEL = jax.random.normal(jax.random.key(1), (3, 3, 3, 6))
 QUICK = Recipe(size=12, steps=4, canvas=Pixel(), redirect_steps=0)
 PHOTO = np.random.default_rng(0).random((8, 12, 3)).astype(np.float32)

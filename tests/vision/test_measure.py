@@ -9,6 +9,8 @@ from diffprog.errors import InvalidInput
 from diffprog.vision import canvases
 from diffprog.vision.canvases.measure import color_root
 
+pytestmark = pytest.mark.usefixtures("compiled_plainly")
+
 MIX = np.array([[0.9, 0.2, 0.0], [0.8, -0.1, 0.1], [0.7, 0.0, -0.2]])
 
 

@@ -34,6 +34,8 @@ from diffprog.vision.transforms import (
     output_shape,
 )
 
+pytestmark = pytest.mark.usefixtures("compiled_plainly")
+
 LUCID_SCALES = Scale((0.9, 0.92, 0.94, 0.96, 0.98, 1.0, 1.02, 1.04, 1.06, 1.08, 1.1))
 LUCID_TURNS = Rotate((*range(-10, 11), 0, 0, 0, 0, 0))
 

@@ -9,6 +9,8 @@ from diffprog.errors import InvalidInput
 from diffprog.machine import memory
 from diffprog.vision.recipes import DEFAULT, Recipe
 
+pytestmark = pytest.mark.usefixtures("compiled_plainly")
+
 QUICK = Recipe(size=16, steps=3, redirect_steps=0)
 
 

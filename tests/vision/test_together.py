@@ -17,6 +17,8 @@ from diffprog.vision.parts import Job
 from diffprog.vision.program import Program
 from diffprog.vision.recipes import Adam, Recipe
 
+pytestmark = pytest.mark.usefixtures("compiled_plainly")
+
 KERNEL = jax.random.normal(jax.random.key(1), (5, 5, 3, 8)) * 0.2
 PLAIN = Recipe(size=16, steps=4, redirect_steps=0, optimizer=Adam(0.1))
 MOVED = PLAIN.replace(transforms=(transform.Shift(2.0),))

@@ -11,6 +11,8 @@ from diffprog.models.clip.loading import image_tower_module
 from diffprog.models.clip.published import expected
 from tests.models.clip.tiny import RESNET, VIT, random_tensors
 
+pytestmark = pytest.mark.usefixtures("compiled_plainly")
+
 # Counted on the published networks; running statistics are no parameters.
 PARAMETERS = {"ViT-B/32": (151_277_313, 87_849_216), "RN50": (102_007_137, 38_316_896)}
 

@@ -16,6 +16,8 @@ from diffprog.models.clip import transformer
 from tests.models.clip.tiny import END, MOST_RELATIVE_ERROR, TEXT, VIT, hugging_face_model, texts
 from tests.models.pictures import noise, relative_error
 
+pytestmark = pytest.mark.usefixtures("compiled_plainly")
+
 BLOCK_LAYERS = {
     "layer_norm1": "ln_1",
     "self_attn": "attention",

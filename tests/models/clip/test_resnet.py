@@ -25,6 +25,8 @@ from tests.models.clip.tiny import (
 )
 from tests.models.pictures import noise, relative_error
 
+pytestmark = pytest.mark.usefixtures("compiled_plainly")
+
 torch = pytest.importorskip("torch")
 from tests.models.clip.torch_twin import pixels, twin  # noqa: E402 (it needs torch)
 

@@ -17,6 +17,8 @@ from diffprog.models.clip.preprocess import resize_and_crop
 from tests.models.clip.tiny import END, RESNET, TEXT, VIT, random_tensors, texts
 from tests.models.pictures import noise, photographs
 
+pytestmark = pytest.mark.usefixtures("compiled_plainly")
+
 
 def made(architecture: clip.Architecture, folder: Path, **options: object) -> clip.Clip:
     weights.save(folder / "model.safetensors", random_tensors(architecture))
@@ -83,8 +85,9 @@ def test_pictures_of_another_size_are_resized_inside(vit):
 def test_a_picture_is_judged_alone(which, request):
     tower = request.getfixturevalue(which).image_tower
     pictures = noise(tower.input_size, count=3)
-    together = np.asarray(tower(pictures))
-    alone = np.concatenate([tower(pictures[i : i + 1]) for i in range(3)])
+    look = jax.jit(tower)
+    together = np.asarray(look(pictures))
+    alone = np.concatenate([look(pictures[i : i + 1]) for i in range(3)])
     # Other sizes of batch sum in another order.
     np.testing.assert_allclose(together, alone, rtol=1e-4, atol=1e-5)
 
