@@ -24,7 +24,8 @@ def photo(folder: Path) -> Path:
 
 @pytest.fixture
 def drawn(run: Run, folder: Path) -> str:
-    result = run("visualize", "chameleon", "--size", 48, "--steps", 2, "--n", 2, "--out", "two.png")
+    few = ("--size", 48, "--steps", 1, "--recipe", "pixel", "--n", 2)
+    result = run("visualize", "chameleon", *few, "--out", "two.png")
     assert result.exit_code == 0, result.output
     return str(next(line for line in result.stdout.splitlines() if "as it is" in line))
 
