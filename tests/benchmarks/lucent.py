@@ -1,11 +1,11 @@
 """Drawing steps against Lucent's, the same weights.  python -m tests.benchmarks.lucent [--rounds N]
 
-Lucent 0.1.8 (`pip install torch-lucent==0.1.8 kornia decorator tqdm --no-deps`) draws a class of EfficientNet-Lite0 by
-its own `render_vis` and its own standard transforms, as it comes and in its best setting: channels last, parameters
-frozen. Two canvases: its default of 128 pixels, enlarged to the 224 that the network sees, and one of 224, which its
-transforms frame to 248 and more. Beside it the recipe LUCENT, which does the same, and our default, step by step,
-interleaved in one process; batches of 8 as `visualize` draws them. Prints milliseconds an image and step (medians)
-and ratios.
+Lucent 0.1.8 (`pip install torch-lucent==0.1.8 kornia kornia_rs decorator tqdm --no-deps`) draws a class of
+EfficientNet-Lite0 by its own `render_vis` and its own standard transforms, as it comes and in its best setting:
+channels last, parameters frozen. Two canvases: its default of 128 pixels, enlarged to the 224 that the network sees,
+and one of 224, which its transforms frame to 248 and more. Beside it the recipe LUCENT, which does the same, and our
+default, step by step, interleaved in one process; batches of 8 as `visualize` draws them. Prints milliseconds an image
+and step (medians) and ratios.
 """
 
 from __future__ import annotations
@@ -46,14 +46,20 @@ class Normalize:
         return (picture - mean) / std
 
 
+STANDINS: dict[str, dict[str, Any]] = {
+    "torchvision": {},
+    "torchvision.transforms": {"Normalize": Normalize},
+    "IPython": {},  # for showing pictures, which nobody does here
+    "IPython.display": {},
+}
+
+
 def lucent() -> SimpleNamespace:
     """Lucent's modules; what it imports and today's packages have no more, or elsewhere, is put where it looks."""
-    transforms = ModuleType("torchvision.transforms")
-    transforms.Normalize = Normalize  # type: ignore[attr-defined]
-    vision = ModuleType("torchvision")
-    vision.transforms = transforms  # type: ignore[attr-defined]
-    sys.modules.setdefault("torchvision", vision)
-    sys.modules.setdefault("torchvision.transforms", transforms)
+    for name, parts in STANDINS.items():
+        module = ModuleType(name)
+        vars(module).update(parts)
+        sys.modules.setdefault(name, module)
     import kornia
 
     for name in ("get_rotation_matrix2d", "warp_affine", "translate"):
@@ -172,7 +178,9 @@ def main() -> None:
     try:
         made = lucent()
     except ImportError as error:
-        sys.exit(f"{error}: pip install torch-lucent==0.1.8 kornia decorator tqdm --no-deps, and a PyTorch")
+        sys.exit(
+            f"{error}: pip install torch-lucent==0.1.8 kornia kornia_rs decorator tqdm --no-deps, and a PyTorch"
+        )
     import torch
 
     versions = f"torch {torch.__version__}, {torch.get_num_threads()} threads; jax {jax.__version__}"
