@@ -59,6 +59,7 @@ from diffprog.vision import attribution_weighted as attribution_weighted
 from diffprog.vision import dream as dream
 from diffprog.vision import guided as guided
 from diffprog.vision import influence as influence
+from diffprog.vision import measures as measures
 from diffprog.vision import read_photo as read_photo
 from diffprog.vision import recipes as recipes
 from diffprog.vision import redraw as redraw

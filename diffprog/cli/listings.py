@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 from diffprog.graph import Layer
-from diffprog.models import CARDS, Card
-from diffprog.weights.cache import cached_path
+from diffprog.models import CARDS, Card, at_hand
 
 NUMBERS = frozenset({"size", "channels", "parameters", "MB"})
 
@@ -30,11 +29,11 @@ def whereabouts(card: Card) -> str:
     """Where the weights of a network are."""
     if card.source is None:
         return "come with diffprog"
-    return "in the cache" if cached_path(card.name, card.source).exists() else "fetched when first used"
+    return "in the cache" if at_hand(card.name) else "fetched when first used"
 
 
-def columns(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Aligned columns, numbers to the right.
+def columns(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: Container[str] = NUMBERS) -> str:
+    """Aligned columns, those of numbers to the right.
 
     Example:
         >>> print(columns(("name", "size"), [("a", "224"), ("bcd", "64")]))
@@ -44,7 +43,7 @@ def columns(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """
     table = [head, *rows]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    right = [name in NUMBERS for name in head]
+    right = [name in numbers for name in head]
     lines = (
         "  ".join(
             cell.rjust(width) if to_right else cell.ljust(width)

@@ -1,4 +1,4 @@
-"""The commands: `diffprog visualize`, `guide`, `dream`, `sweep`, `redraw`, `models`, `layers`, `graph`, ..."""
+"""The commands: `diffprog visualize`, `guide`, `dream`, `sweep`, `score`, `redraw`, `models`, `layers`, ..."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import typer
 import diffprog
 from diffprog import models
 from diffprog.cli import checks, graph, guide, listings, rulebook, startup, units
+from diffprog.cli import score as scoring
 from diffprog.cli import sweep as sweeping
 from diffprog.cli.diagnose import diagnosis
 from diffprog.cli.dream import Wish
@@ -303,6 +304,47 @@ def sweep(
     """Draw all units of whole layers into a folder that opens as a page; stopped, it goes on where it was."""
     with told(debug):
         sweeping.draw(model, layers, out, size, steps, recipe, channels, images, seed)
+
+
+@app.command()
+def score(
+    pictures: Annotated[
+        list[Path],
+        typer.Argument(metavar="PICTURE...", help="PNGs that diffprog drew, or any.", show_default=False),
+    ],
+    model: Annotated[
+        str | None,
+        typer.Option("--model", "-m", help="The network to ask.", show_default="what each picture says"),
+    ] = None,
+    unit: Annotated[
+        str | None,
+        typer.Option("--unit", "-u", help=f"{UNIT_HELP}", show_default="what each picture says"),
+    ] = None,
+    judge: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A network that had no part, to ask too; may be repeated; none for none.",
+            show_default="all others that are here already",
+        ),
+    ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(
+            help="Size in pixels at which to see all of them.",
+            show_default="as drawn, and the network's own for others",
+        ),
+    ] = None,
+    draws: Annotated[int, typer.Option(help="How many random views.")] = 64,
+    seed: Annotated[int, typer.Option(help="Another seed is other views.")] = 0,
+    again: Annotated[
+        bool, typer.Option("--redraw", help="Draw each again: is it the same, how long, how much memory?")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs: JSON in place of a table.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Measure pictures: by their unit, by other networks, and by what photographs are like."""
+    with told(debug):
+        scoring.run(scoring.Wish(pictures, model, unit, judge or [], size, draws, seed, again, as_json))
 
 
 @app.command("rules")

@@ -1,11 +1,13 @@
-"""How much memory a compiled program needs, and how much is free: a run that cannot fit says so before it starts.
+"""How much memory a compiled program needs, how much is free, and how much was held at most.
 
-XLA knows what a program needs once it is compiled. What is free is asked of the device, or of the kernel, whose limits
-for a container count as well; where neither says, nothing is claimed.
+XLA knows what a program needs once it is compiled, so a run that cannot fit says so before it starts. What is free or
+was held is asked of the device, or of the kernel, whose limits for a container count as well; where neither says,
+nothing is claimed.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ import jax
 
 MEMINFO = Path("/proc/meminfo")
 CONTAINER = Path("/sys/fs/cgroup")
+PROCESS = Path("/proc/self")
+FORGET_PEAK = "5"  # what resets the peak of a process, see proc(5)
 
 
 def needed(compiled: Any) -> int | None:
@@ -41,10 +45,36 @@ def free() -> int | None:
     return min(known, default=None)
 
 
-def _of_kernel() -> int | None:
+def watch_peak() -> Callable[[], int | None]:
+    """From now on, watch how much memory is held at most; what is returned tells it, in bytes, or None if unknown.
+
+    On CPUs it is the resident memory of the whole process, Python and networks included, which Linux alone lets one
+    watch anew. On accelerators it is the device's own count, which starts with the process.
+
+    Example:
+      >>> peak = watch_peak()
+      >>> (peak() or 1) > 0
+      True
+    """
+    device = jax.local_devices()[0]
+    if device.platform != "cpu":
+        return lambda: (device.memory_stats() or {}).get("peak_bytes_in_use")
     try:
-        lines = dict(line.split(":", 1) for line in MEMINFO.read_text().splitlines() if ":" in line)
-        return int(lines["MemAvailable"].split()[0]) * 1024
+        (PROCESS / "clear_refs").write_text(FORGET_PEAK)
+    except OSError:
+        return lambda: None
+    return lambda: _kibibytes(PROCESS / "status", "VmHWM")
+
+
+def _of_kernel() -> int | None:
+    return _kibibytes(MEMINFO, "MemAvailable")
+
+
+def _kibibytes(path: Path, name: str) -> int | None:
+    """A line `name: number kB` of one of the kernel's files, in bytes."""
+    try:
+        lines = dict(line.split(":", 1) for line in path.read_text().splitlines() if ":" in line)
+        return int(lines[name].split()[0]) * 1024
     except (OSError, KeyError, ValueError, IndexError):
         return None
 

@@ -7,6 +7,7 @@ from diffprog.models.catalogue import card as card
 from diffprog.models.catalogue import names as names
 from diffprog.models.generator import GeneratorNetwork as GeneratorNetwork
 from diffprog.models.loading import OTHERS as OTHERS
+from diffprog.models.loading import at_hand as at_hand
 from diffprog.models.loading import fetch as fetch
 from diffprog.models.loading import load as load
 from diffprog.models.minilm import SentenceEncoder as SentenceEncoder

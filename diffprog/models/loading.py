@@ -24,6 +24,7 @@ from diffprog.models.generator import GeneratorNetwork, face_tensors, load_faces
 from diffprog.models.labels import imagenet_labels
 from diffprog.models.minilm import SentenceEncoder, load_minilm, minilm_tensors
 from diffprog.models.network import STATISTICS, Network, Params, check_images
+from diffprog.weights.cache import cached_path
 
 CONVERSION = 2  # the form that `efficientnet.convert` gives; 1 was without statistics
 
@@ -84,6 +85,20 @@ def fetch(name: str) -> dict[str, np.ndarray]:
         return weights.load_cached(about.name, about.source, convert, form=CONVERSION)
     with as_file(files("diffprog.models").joinpath(f"data/{about.name}.safetensors")) as path:
         return weights.read(path)
+
+
+def at_hand(name: str) -> bool:
+    """Whether the weights of a network are on this machine, so that `load` need not fetch them.
+
+    Raises:
+        InvalidInput: there is no classifier of this name.
+
+    Example:
+        >>> at_hand("squeezenet")
+        True
+    """
+    about = card(name)
+    return about.source is None or cached_path(about.name, about.source, CONVERSION).exists()
 
 
 def to_network(about: Card, tensors: Mapping[str, np.ndarray]) -> Network:

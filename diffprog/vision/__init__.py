@@ -1,6 +1,7 @@
 """Optimize pictures: canvases, transforms, regularizers and recipes, and the call that puts them together."""
 
 from diffprog.vision import canvases as canvases
+from diffprog.vision import measures as measures
 from diffprog.vision import recipes as recipes
 from diffprog.vision import regularizers as regularizers
 from diffprog.vision import transforms as transforms

@@ -24,10 +24,10 @@ from diffprog.graph.objectives import Objective, objective_from_dict, objective_
 from diffprog.graph.objectives.record import LARGEST_ARRAY
 from diffprog.vision.canvases.canvas import height_width
 from diffprog.vision.recipes import Recipe
+from diffprog.vision.sheet import laid_out
 
 METADATA_KEY = "diffprog"
 PACKAGES = ("diffprog", "jax", "jaxlib", "flax", "optax", "numpy")
-MARGIN = 4
 LARGEST_METADATA = 1 << 20
 # A file from outside cannot ask for more than this; nobody draws so much into one picture by hand.
 LARGEST_REQUEST = {"size": 4096, "steps": 100_000, "pictures": 1024, "views": 256}
@@ -75,19 +75,7 @@ class Drawing:
                 "np.save(path, drawing.images), or three channels of them",
             )
         pixels = np.repeat(pixels, 3, axis=-1) if pixels.shape[-1] == 1 else pixels
-        if len(pixels) == 1:
-            return Image.fromarray(pixels[0])
-        count, height, width, channels = pixels.shape
-        columns = len(self.keys) if 1 < len(self.keys) < count else int(np.ceil(np.sqrt(count)))
-        rows = -(-count // columns)
-        sheet = np.full(
-            (rows * (height + MARGIN) + MARGIN, columns * (width + MARGIN) + MARGIN, channels), 255, np.uint8
-        )
-        for number, picture in enumerate(pixels):
-            top = MARGIN + (number // columns) * (height + MARGIN)
-            left = MARGIN + (number % columns) * (width + MARGIN)
-            sheet[top : top + height, left : left + width] = picture
-        return Image.fromarray(sheet)
+        return Image.fromarray(laid_out(pixels, len(self.keys)))
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write a PNG that carries what it takes to draw it again.

@@ -10,8 +10,6 @@ import argparse
 import time
 from pathlib import Path
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 import diffprog as dp
@@ -21,16 +19,6 @@ PAIRS = {
     "squeezenet": ("efficientnet-lite0", "efficientnet-lite2"),
     "efficientnet-lite0": ("squeezenet", "efficientnet-lite2"),
 }
-
-
-def ranks(judge: dp.models.Network, images: np.ndarray, classes: list[int]) -> np.ndarray:
-    """How many classes the judge finds likelier than the right one, for every picture."""
-    shape = (1, judge.input_size, judge.input_size, 3)
-    found = []
-    for image, number in zip(images, classes, strict=True):
-        logits = np.asarray(judge(jax.image.resize(jnp.asarray(image)[None], shape, "bilinear")))[0]
-        found.append(int((logits > logits[number]).sum()))
-    return np.array(found)
 
 
 def main() -> None:
@@ -58,10 +46,13 @@ def draw(name: str, judges: tuple[str, ...], options: argparse.Namespace) -> Non
     seconds = (time.perf_counter() - started) / len(CLASSES)
     chosen = f"recipe {options.recipe or 'its own'}, {drawing.recipe.steps} steps"
     print(f"\ndrawn with {name}, {chosen}, {seconds:.1f} s a picture")
-    for judge in judges:
-        found = ranks(dp.models.load(judge), drawing.images, list(CLASSES))
-        late = {label: int(r) for label, r in zip(CLASSES.values(), found, strict=True) if r >= 5}
-        first, five = np.mean(found == 0), np.mean(found < 5)
+    verdicts = dp.measures.transfer(
+        {judge: dp.models.load(judge) for judge in judges}, drawing.images, [*CLASSES]
+    )
+    for judge, found in zip(judges, zip(*verdicts, strict=True), strict=True):
+        labels = zip(CLASSES.values(), found, strict=True)
+        late = {label: one.rank for label, one in labels if not one.top5}
+        first, five = np.mean([one.top1 for one in found]), np.mean([one.top5 for one in found])
         print(f"  {judge}: first in {first:.0%}, among the first five in {five:.0%}; later: {late}")
     if options.out:
         drawing.save(options.out / f"recognition-{name}.png")
