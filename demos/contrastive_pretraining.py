@@ -12,7 +12,7 @@ among those, beside chance, and the nearest names of some. The towers are saved 
 
 A training that is interrupted goes on when the same command is given again.
 
-    python demos/contrastive_pretraining.py [--epochs 100] [--small] [--out FOLDER]
+    python demos/contrastive_pretraining.py [--epochs 60] [--small] [--out FOLDER]
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ import matplotlib.pyplot as plt
 SHOWN, NEAREST = 12, 3
 
 
-def train(options: Any) -> tuple[Pretrained, Pairs]:
+def train(options: Any, kept: Path) -> tuple[Pretrained, Pairs]:
     """The training, from its checkpoint if there is one, and the pairs that it never saw."""
     drawings = openmoji(24, most=300) if options.small else openmoji(48)
     learn, test = (concepts(drawings, side) for side in split(drawings))
@@ -48,7 +48,7 @@ def train(options: Any) -> tuple[Pretrained, Pairs]:
         sizes=small if options.small else SMALL,
         epochs=6 if options.small else options.epochs,
         batch=64 if options.small else 256,
-        checkpoint=options.out / "contrastive_pretraining.run.safetensors",
+        checkpoint=kept,
         progress=bar("pretraining"),
     )
     return made, test
@@ -76,7 +76,7 @@ def draw_retrieval(axis: Any, made: Pretrained) -> None:
         chance = 100 * made.held_out.chance(k)
         axis.axhline(chance, color=f"C{number}", linestyle=":", label=f"chance at {k}: {chance:.1f} %")
     axis.set(
-        title=f"found among {made.held_out.count} that were never seen, in %", xlabel="step", ylim=(0, None)
+        title=f"found among {made.held_out.among} that were never seen, in %", xlabel="step", ylim=(0, None)
     )
     axis.legend(fontsize=7)
 
@@ -122,7 +122,10 @@ def main() -> None:
     parser.add_argument("--small", action="store_true", help="300 drawings, 24 x 24, tiny towers, 6 epochs")
     parser.add_argument("--out", type=Path, default=Path("."))
     options = parser.parse_args()
-    made, test = train(options)
+    kept = options.out / "contrastive_pretraining.run.safetensors"
+    made, test = train(options, kept)
+    if made.run.stopped == "finished":
+        kept.unlink(missing_ok=True)
     print(f"{made.run.stopped} after {made.run.steps} steps\n{made.held_out}")
     print(f"of as many that it was trained on\n{made.trained}")
     print(clip.save(made.clip, options.out / "openmoji_clip.safetensors"))

@@ -79,10 +79,7 @@ def checkpoint(path: Path) -> Path:
 
 
 def _finish(made: Pretrained, path: Path, kept: Path) -> None:
-    if made.run.stopped != "finished":
-        done = f"after {made.run.steps} steps; {kept} has them, and the same command goes on from there"
-        typer.echo(f"diffprog: {made.run.stopped} {done}", err=True)
-        raise typer.Exit(INTERRUPTED if made.run.stopped == "interrupted" else UNEXPECTED)
+    _say_why(made, kept)
     typer.echo(f"{clip.save(made.clip, path)}")
     kept.unlink(missing_ok=True)
     typer.echo(
@@ -91,6 +88,20 @@ def _finish(made: Pretrained, path: Path, kept: Path) -> None:
     typer.echo("  of what it never saw it finds")
     typer.echo("\n".join(f"            {line}" for line in str(made.held_out).splitlines()))
     typer.echo(f'  now       diffprog guide "a red heart" --scorer clip --clip {path} --generator fourier')
+
+
+def _say_why(made: Pretrained, kept: Path) -> None:
+    """Leave, with the reason, where a training did not come to its end."""
+    if made.run.stopped == "finished":
+        return
+    if made.run.stopped != "interrupted":
+        typer.echo(f"diffprog: {made.run.why}", err=True)
+        raise typer.Exit(UNEXPECTED)
+    if not made.run.steps:
+        raise KeyboardInterrupt
+    done = f"{made.run.steps} steps; {kept} has them, and the same command goes on from there"
+    typer.echo(f"diffprog: interrupted after {done}", err=True)
+    raise typer.Exit(INTERRUPTED)
 
 
 def _destination(out: Path) -> Path:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -54,10 +54,10 @@ def embeddings(architecture: Architecture) -> tuple[Callable[..., Array], Callab
     image, text = image_tower_module(architecture), text_tower_module(architecture)
 
     def of_pictures(params: PyTree, pictures: Array) -> Array:
-        return rules.l2_normalize(image.apply({"params": params["image"]}, pictures))
+        return rules.l2_normalize(cast(Array, image.apply({"params": params["image"]}, pictures)))
 
     def of_texts(params: PyTree, tokens: Array) -> Array:
-        return rules.l2_normalize(text.apply({"params": params["text"]}, tokens))
+        return rules.l2_normalize(cast(Array, text.apply({"params": params["text"]}, tokens)))
 
     return of_pictures, of_texts
 

@@ -21,23 +21,23 @@ class Retrieval(NamedTuple):
     Attributes:
         pictures: k -> share of names whose picture is among the k nearest pictures.
         names: k -> share of pictures whose name is among the k nearest names.
-        count: N, how many pairs there are.
+        among: N, how many pairs there are.
     """
 
     pictures: dict[int, float]
     names: dict[int, float]
-    count: int
+    among: int
 
     def chance(self, k: int) -> float:
         """What a random order finds."""
-        return min(1.0, k / self.count)
+        return min(1.0, k / self.among)
 
     def __str__(self) -> str:
         head = f"{'':24}" + "".join(f"{f'at {k}':>9}" for k in self.pictures)
         rows = (
             ("name to picture", self.pictures),
             ("picture to name", self.names),
-            (f"chance, among {self.count}", {k: self.chance(k) for k in self.pictures}),
+            (f"chance, among {self.among}", {k: self.chance(k) for k in self.pictures}),
         )
         lines = (
             f"{title:24}" + "".join(f"{100 * share:8.1f}%" for share in row.values()) for title, row in rows

@@ -28,7 +28,7 @@ from diffprog.optimize.training import Trained, train
 
 PyTree = Any
 MERGES = 1000
-EPOCHS, BATCH = 100, 256
+EPOCHS, BATCH = 60, 256
 LEARNING_RATE, WEIGHT_DECAY = 1e-3, 0.1
 WARM_UP = 0.05  # of all steps
 EVALUATIONS = 25
@@ -168,11 +168,9 @@ def _looking(
 
     def look(params: PyTree) -> tuple[Retrieval, Retrieval]:
         sides = unseen, {name: rows[some] for name, rows in data.items()}
-        found = [
-            retrieval(*map(np.asarray, embedded(params, side["pictures"][:, 0], side["tokens"][:, 0])))
-            for side in sides
-        ]
-        return found[0], found[1]
+        vectors = (embedded(params, side["pictures"][:, 0], side["tokens"][:, 0]) for side in sides)
+        held_out, trained = (retrieval(np.asarray(a), np.asarray(b)) for a, b in vectors)
+        return held_out, trained
 
     return look
 

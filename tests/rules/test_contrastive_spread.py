@@ -18,6 +18,7 @@ from diffprog import rules
 
 jax.config.update("jax_num_cpu_devices", 8)
 jax.config.update("jax_enable_x64", True)
+jax.config.update("jax_disable_most_optimizations", True)
 draw = np.random.default_rng(0)
 rows, whole = P("devices"), P()
 
@@ -52,6 +53,7 @@ for loss, scalars in ((rules.info_nce, (3.0,)), (rules.sigmoid_contrastive, (3.0
 
 # Memory, from the compiled programs: 1024 x 1024 float32 scores are 4 MiB.
 jax.config.update("jax_enable_x64", False)
+jax.config.update("jax_disable_most_optimizations", False)
 for loss in (rules.info_nce, rules.sigmoid_contrastive):
     x = jax.ShapeDtypeStruct((1024, 16), jnp.float32)
 

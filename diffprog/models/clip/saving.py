@@ -73,7 +73,7 @@ def save(clip: Clip, path: str | os.PathLike[str]) -> Path:
     tensors = {
         **_image_tensors(clip.image_tower.params, a.vision),
         **_text_tensors(clip.text_tower.params),
-        "logit_scale": np.float32(clip.logit_scale),
+        "logit_scale": np.array(clip.logit_scale, np.float32),
     }
     weights.save(path, tensors, {HEADER: json.dumps(_told(a, clip.tokenizer.vocabulary))})
     return path

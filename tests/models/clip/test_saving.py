@@ -18,7 +18,11 @@ from tests.models.pictures import noise
 
 VOCABULARY = learned(["a red heart", "a heart suit", "a red apple"], merges=4)
 ARCHITECTURE = dataclasses.replace(
-    VIT, text=VIT.text._replace(vocabulary=len(VOCABULARY.numbers)), activation="gelu", mean=(0.5, 0.4, 0.3)
+    VIT,
+    vision=VIT.vision._replace(layers=1),
+    text=VIT.text._replace(layers=1, vocabulary=len(VOCABULARY.numbers)),
+    activation="gelu",
+    mean=(0.5, 0.4, 0.3),
 )
 TENSORS = random_tensors(ARCHITECTURE)
 NET = build(ARCHITECTURE, TENSORS, lambda: Tokenizer(VOCABULARY, VIT.text.context))
