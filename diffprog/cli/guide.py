@@ -17,27 +17,28 @@ import typer
 from diffprog import models
 from diffprog.cli import checks
 from diffprog.cli.failures import INTERRUPTED, UNEXPECTED
-from diffprog.errors import BadFile, InvalidInput
-from diffprog.files import check_path
+from diffprog.errors import BadFile, InvalidInput, Unreachable
 from diffprog.guide import Guided, Scorer, generators, guide, judged, prompt, read_manifest, scorers
 from diffprog.vision.canvases import Fourier, Pixel
+from diffprog.vision.films import check_film
 
 GENERATORS: dict[str, Callable[[], Any]] = {
     "dcgan-faces": lambda: models.load("dcgan-faces"),
     "fourier": lambda: generators.canvas(Fourier(decay=1.5), 128),
     "pixel": lambda: generators.canvas(Pixel(), 128),
 }
-SCORERS: dict[str, Callable[[str], Scorer]] = {
+SCORERS: dict[str, Callable[..., Scorer]] = {
     "words": scorers.words,
     "conse": scorers.conse,
     "class": scorers.classifier,
+    "clip": scorers.clip,
 }
 DEFAULT_MODEL, DEFAULT_JUDGE = "efficientnet-lite0", "efficientnet-lite1"
 
 
 def run(
     text: str, generator: str, scorer: str, model: str, n: int, steps: int, seed: int, judge: str | None,
-    out: Path | None, gif: Path | None,
+    out: Path | None, film: Path | None, clip: Path | None = None, tokenizer: Path | None = None,
 ) -> None:  # fmt: skip
     """Make the pictures, save them, and say how they do.
 
@@ -49,9 +50,10 @@ def run(
     wish = prompt(text)
     make, score = known("--generator", generator, GENERATORS), known("--scorer", scorer, SCORERS)
     known("--model", model, models.names())
+    check_clip(scorer, clip, tokenizer)
     if judge is not None:
         known("--judge-model", judge, models.names())
-    if judge == model:
+    if judge == model and clip is None:
         raise InvalidInput(
             f"the judge {judge}, which is the network that scores",
             "one that had no part",
@@ -61,8 +63,9 @@ def run(
         checks.whole(name, number, 1, most)
     checks.whole("--seed", seed, 0, checks.LARGEST_SEED)
     path = checks.destination(out) if out else default_destination(text)
-    film = None if gif is None else check_path(gif, (".gif",))
-    making, scoring = make(), score(model)
+    film = None if film is None else check_film(film)
+    scoring = score(model) if clip is None else score(clip, tokenizer=tokenizer)
+    making = make()
     made = guide(
         wish,
         generator=making,
@@ -75,11 +78,36 @@ def run(
     )
     if made.stopped == "interrupted" and not len(made.history["plain"]):
         raise KeyboardInterrupt
-    tell(made, made.save(path), None if film is None else made.save_gif(film), steps)
+    tell(made, made.save(path), None if film is None else made.save_film(film), steps)
     if judge is not None and made.stopped == "finished":
-        verdicts = judged(made, generator=making, scorer=scoring, judge=score(judge))
+        asked = SCORERS["words" if clip is not None else scorer](judge)
+        verdicts = judged(made, generator=making, scorer=scoring, judge=asked)
         typer.echo("\n".join(f"  judge     {verdict}" for verdict in verdicts))
     finish(made, steps)
+
+
+def check_clip(scorer: str, clip: Path | None, tokenizer: Path | None) -> None:
+    """Refuse a CLIP without its weights, weights that nobody asked for, and paths where nothing is.
+
+    Raises:
+        InvalidInput: options that do not belong together.
+        Unreachable: nothing is at a path.
+    """
+    if scorer == "clip" and clip is None:
+        raise InvalidInput(
+            "--scorer clip without --clip",
+            "the weights of a CLIP: a file or folder of Hugging Face's, OpenAI's or OpenCLIP's, or one of your own",
+            "--clip path/to/model.safetensors; `diffprog pretrain` trains a small one",
+        )
+    for option, path in (("--clip", clip), ("--tokenizer", tokenizer)):
+        if path is not None and scorer != "clip":
+            raise InvalidInput(
+                f"{option} with --scorer {scorer}, which has no use for it", "--scorer clip", "--scorer clip"
+            )
+        if path is not None and not path.exists():
+            raise Unreachable(
+                f"{option} {path}, where there is nothing", "a file or a folder", "check the path"
+            )
 
 
 def tell(made: Guided, path: Path, film: Path | None, steps: int) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Sequence
 
 from diffprog.graph import Layer
-from diffprog.models import CARDS, Card, at_hand
+from diffprog.models import CARDS, OTHER_CARDS, Card, Other, at_hand
+from diffprog.weights.cache import cached_path
 
 NUMBERS = frozenset({"size", "channels", "parameters", "MB"})
 
@@ -13,7 +14,7 @@ NUMBERS = frozenset({"size", "channels", "parameters", "MB"})
 def models() -> str:
     """The networks, their licences, and where their weights are now."""
     head = ("name", "title", "size", "parameters", "MB", "licence", "weights")
-    return columns(head, map(_model, CARDS))
+    return columns(head, [*map(_model, CARDS), *map(_other, OTHER_CARDS)])
 
 
 def layers(listed: Iterable[Layer]) -> str:
@@ -57,3 +58,10 @@ def columns(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: Contain
 def _model(card: Card) -> tuple[str, ...]:
     size, parameters, megabytes = str(card.input_size), f"{card.parameters:,}", f"{card.megabytes:.1f}"
     return card.name, card.title, size, parameters, megabytes, card.licence, whereabouts(card)
+
+
+def _other(one: Other) -> tuple[str, ...]:
+    size, where = str(one.size or "-"), "fetched when first used"
+    if cached_path(one.name, one.source).exists():
+        where = "in the cache"
+    return one.name, one.title, size, f"{one.parameters:,}", f"{one.megabytes:.1f}", one.licence, where

@@ -10,6 +10,7 @@ import typer
 import diffprog
 from diffprog import models
 from diffprog.cli import checks, graph, guide, listings, rulebook, startup, units
+from diffprog.cli import pretrain as pretraining
 from diffprog.cli import score as scoring
 from diffprog.cli import sweep as sweeping
 from diffprog.cli.diagnose import diagnosis
@@ -114,8 +115,22 @@ def words_to_pictures(
         str, typer.Option("--generator", "-g", help=f"One of {', '.join(guide.GENERATORS)}.")
     ] = "dcgan-faces",
     scorer: Annotated[
-        str, typer.Option(help="words or conse for any words, class for the name of a class.")
+        str, typer.Option(help="words, conse or clip for any words, class for the name of a class.")
     ] = "words",
+    clip: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --scorer clip, the weights of a CLIP: a file, or the folder it is in.",
+            show_default=False,
+        ),
+    ] = None,
+    tokenizer: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --scorer clip, its vocabulary.",
+            show_default="in or beside the weights, or the published",
+        ),
+    ] = None,
     model: Annotated[
         str, typer.Option("--model", "-m", help="The classifier that scores, see `diffprog models`.")
     ] = guide.DEFAULT_MODEL,
@@ -129,15 +144,41 @@ def words_to_pictures(
         str | None, typer.Option(help="Which network judges.", show_default="one that does not score")
     ] = None,
     out: Out = None,
-    gif: Annotated[
-        Path | None, typer.Option(help="Write how they came about, too.", show_default=False)
+    film: Annotated[
+        Path | None,
+        typer.Option(
+            "--film", "--gif", help="Write how they came about, too: a GIF or MP4.", show_default=False
+        ),
     ] = None,
     debug: Debug = False,
 ) -> None:
     """Make pictures that do what words say, by moving the latents of a generator."""
     with told(debug):
         asked = guide.judge_for(model, judge, judge_model)
-        guide.run(prompt, generator, scorer, model, n, steps, seed, asked, out, gif)
+        guide.run(prompt, generator, scorer, model, n, steps, seed, asked, out, film, clip, tokenizer)
+
+
+@app.command()
+def pretrain(
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="The .safetensors file to write.")
+    ] = pretraining.OUT,
+    epochs: Annotated[float, typer.Option(help="How often every drawing is seen.")] = pretraining.EPOCHS,
+    batch: Annotated[
+        int, typer.Option(help="Drawings in a step, each told from all others.")
+    ] = pretraining.BATCH,
+    size: Annotated[int, typer.Option(help="Height and width of the drawings in pixels.")] = 48,
+    loss: Annotated[str, typer.Option(help=f"One of {', '.join(pretraining.LOSSES)}.")] = "info_nce",
+    devices: Annotated[
+        int | None,
+        typer.Option(help="Spread every batch over so many; CPUs are split.", show_default="all there are"),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Another seed is another start and another order.")] = 0,
+    debug: Debug = False,
+) -> None:
+    """Train a small CLIP on the drawings of OpenMoji and their names; stopped, it goes on where it was."""
+    with told(debug):
+        pretraining.run(out, epochs, batch, size, loss, devices, seed)
 
 
 @app.command()

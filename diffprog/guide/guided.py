@@ -1,6 +1,6 @@
 """What comes out of guidance: pictures with their scores, the latents behind them, and how they came about.
 
-`save` writes one PNG, a contact sheet when there are several pictures, and a manifest in its metadata; `save_gif`
+`save` writes one PNG, a contact sheet when there are several pictures, and a manifest in its metadata; `save_film`
 writes how they came about. Files appear whole or not at all.
 """
 
@@ -20,6 +20,7 @@ from PIL import Image, PngImagePlugin
 from diffprog.errors import BadFile, InvalidInput, Unreachable
 from diffprog.files import check_path, write_whole
 from diffprog.guide.prompts import Prompt
+from diffprog.vision.films import check_film, write_film
 
 METADATA_KEY = "diffprog guide"
 PACKAGES = ("diffprog", "jax", "jaxlib", "flax", "optax", "numpy")
@@ -27,8 +28,8 @@ MARGIN = 4
 SHOWN = 128  # smaller pictures are shown enlarged, by a whole factor, so that a face can be seen
 LARGEST_MANIFEST = 1 << 20
 MOST_FRAMES = 100
-FRAME_MILLISECONDS = 60
-LAST_MILLISECONDS = 1500
+FRAMES_PER_SECOND = 16.0
+REST_SECONDS = 1.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,28 +91,33 @@ class Guided:
         write_whole(path, buffer.getvalue())
         return path
 
-    def save_gif(self, path: str | os.PathLike[str]) -> Path:
-        """Write how the pictures came about, as a GIF of at most a hundred frames.
+    def save_film(self, path: str | os.PathLike[str]) -> Path:
+        """Write how the pictures came about, as a GIF or MP4 of at most a hundred steps that rests at its end.
+
+        The film carries the manifest, as its comment.
 
         Raises:
-          InvalidInput: a path that does not end in .gif, or no trajectory.
+          InvalidInput: a path that ends in neither, no trajectory, or an MP4 without `diffprog[film]`.
           Unreachable: a folder that is not there or cannot be written.
         """
-        path = check_path(path, (".gif",))
+        path = check_film(path)
         if self.frames is None or not len(self.frames):
             raise InvalidInput(
                 "pictures without a trajectory", "those of every step", "guide(..., trajectory=True)"
             )
         every = -(-len(self.frames) // MOST_FRAMES)
         numbers = [*range(0, len(self.frames) - 1, every), len(self.frames) - 1]
-        sheets = [sheet(self.frames[number].astype(np.float32) / 255, self._columns()) for number in numbers]
-        durations = [FRAME_MILLISECONDS] * (len(sheets) - 1) + [LAST_MILLISECONDS]
-        buffer = io.BytesIO()
-        sheets[0].save(
-            buffer, "GIF", save_all=True, append_images=sheets[1:], duration=durations, loop=0, optimize=False
-        )
-        write_whole(path, buffer.getvalue())
-        return path
+        sheets = [self._frame(number) for number in numbers]
+        rest = [sheets[-1]] * round(REST_SECONDS * FRAMES_PER_SECOND)
+        return write_film(path, np.stack(sheets + rest), self.manifest(), FRAMES_PER_SECOND)
+
+    def save_gif(self, path: str | os.PathLike[str]) -> Path:
+        """`save_film` to a path that ends in .gif."""
+        return self.save_film(check_path(path, (".gif",)))
+
+    def _frame(self, number: int) -> np.ndarray:
+        assert self.frames is not None
+        return np.asarray(sheet(self.frames[number].astype(np.float32) / 255, self._columns()))
 
     def manifest(self) -> dict[str, Any]:
         """What the PNG carries: plain numbers, strings, lists and dictionaries."""

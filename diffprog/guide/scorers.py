@@ -8,6 +8,7 @@ wants them normalized, stays with the network.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +21,8 @@ from jax import Array
 from diffprog.errors import InvalidInput
 from diffprog.guide.similarity import Similarity, agreement, cosine, inner
 from diffprog.models import Network, load
+from diffprog.models.clip import Clip
+from diffprog.models.clip import load as load_clip
 
 CLIP_SIZE = 224
 
@@ -200,6 +203,21 @@ def embeddings(model: Any, *, similarity: Similarity = cosine, name: str | None 
         lambda words: model.text_features(model.tokenize(list(words))),
         similarity,
     )
+
+
+def clip(net: Clip | str | os.PathLike[str], *, similarity: Similarity = cosine, **options: Any) -> Scorer:
+    """Any words, by a CLIP: pictures and words are in one space, and the score is the cosine between them.
+
+    Args:
+      net: a `Clip`, or where its weights are: any file or folder that `diffprog.models.clip.load` reads.
+      similarity: between the two.
+      **options: of `diffprog.models.clip.load`.
+
+    Raises:
+      Unreachable: no such file.
+      BadFile: weights that are not those of a CLIP, or a vocabulary that does not belong to them.
+    """
+    return embeddings(net if isinstance(net, Clip) else load_clip(net, **options), similarity=similarity)
 
 
 def as_scorer(what: Any) -> Scorer:

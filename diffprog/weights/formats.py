@@ -9,7 +9,9 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -18,10 +20,11 @@ from diffprog.weights.arrays import collect
 from diffprog.weights.bounds import BoundedReader, clip, refused
 from diffprog.weights.numpy_files import NUMPY_TABLE
 from diffprog.weights.pickles import interpret
-from diffprog.weights.safetensors_files import read_safetensors
+from diffprog.weights.safetensors_files import read_header_text, read_safetensors
 from diffprog.weights.torch_legacy import LEGACY_MAGIC, read_torch_legacy
 from diffprog.weights.torch_zip import read_torch_zip
 
+T = TypeVar("T")
 EXPECTED = "safetensors, a pickle of numpy arrays (protocol 2 to 5), or a torch checkpoint (zip or legacy)"
 # What people have in hand by mistake, told by its first bytes.
 LOOKALIKES = {
@@ -52,12 +55,26 @@ def read(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
         BadFile: another format, a truncated or corrupted file, or one that asks for code or too much memory.
         Unreachable: the file is not there or cannot be opened.
     """
-    path = Path(path)
+    return _opened(Path(path), _read)
+
+
+def read_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
+    """The texts that the header of a safetensors file carries; none where the file is of another format.
+
+    Raises:
+        BadFile: a header that is damaged.
+        Unreachable: the file is not there or cannot be opened.
+    """
+    return _opened(Path(path), _read_metadata)
+
+
+def _opened(path: Path, parse: Callable[[BoundedReader], T]) -> T:
+    """What is found in a file; whatever goes wrong is said in three parts that name it."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # asked first: opening a pipe would wait for its writer
             raise refused("not a regular file", "a file on disk with a known size", "check the path")
         with open(path, "rb") as file:
-            return _read(BoundedReader(file, os.fstat(file.fileno()).st_size))
+            return parse(BoundedReader(file, os.fstat(file.fileno()).st_size))
     except BadFile as error:
         raise BadFile(f"{path}: {error.got}", error.expected, error.remedy) from error
     except Exception as error:
@@ -81,6 +98,12 @@ def _read(stream: BoundedReader) -> dict[str, np.ndarray]:
     if kind == "pickle":
         return _read_pickle(stream)
     raise _unknown(head, stream)
+
+
+def _read_metadata(stream: BoundedReader) -> dict[str, str]:
+    head = stream.read(32)
+    stream.file.seek(0)
+    return read_header_text(stream) if detect(head) == "safetensors" else {}
 
 
 def detect(head: bytes) -> str:

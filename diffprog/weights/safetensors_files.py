@@ -76,6 +76,14 @@ def read_safetensors(stream: BoundedReader) -> dict[str, np.ndarray]:
     return {entry.name: found[entry.name] for entry in entries}  # in the header's order
 
 
+def read_header_text(stream: BoundedReader) -> dict[str, str]:
+    """The texts in the header of a safetensors file; the caller has opened it."""
+    found = _header(stream)[0].get("__metadata__", {})
+    if not isinstance(found, dict) or not all(isinstance(text, str) for text in found.values()):
+        raise refused("a safetensors header whose metadata is not a table of texts")
+    return found
+
+
 def _header(stream: BoundedReader) -> tuple[dict[str, Any], int]:
     length = int.from_bytes(stream.take(8, "the length of the header"), "little")
     if length > min(stream.remaining(), MAX_HEADER):

@@ -1,14 +1,20 @@
 """`diffprog guide` with a real network on a canvas, a few steps; and all that it refuses before it begins."""
 
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
+from diffprog import weights
 from diffprog.cli import guide as command
-from diffprog.guide import read_manifest
+from diffprog.guide import read_manifest, scorers
+from diffprog.models import clip
 from tests.cli.conftest import Run
 from tests.cli.test_bad_input import three_parts
+from tests.models.clip.test_saving import ARCHITECTURE, NET, TENSORS, VOCABULARY
+from tests.models.clip.tiny import RESNET, hugging_face_config, random_tensors, saved
 
 SMALL = ("--generator", "pixel", "--scorer", "class", "--model", "squeezenet", "--steps", 2, "--n", 1)
 
@@ -30,7 +36,7 @@ BAD = {
     "empty prompt": (("",), "without words"),
     "a prompt of weight zero": (("a hat:0",), "not zero"),
     "unknown generator": (("a hat", "--generator", "biggan"), "--generator"),
-    "unknown scorer": (("a hat", "--scorer", "clap"), "--scorer class"),
+    "unknown scorer": (("a hat", "--scorer", "clap"), "--scorer clip"),
     "unknown model": (("a hat", "--model", "squeezenot"), "--model squeezenet"),
     "unknown judge": (("a hat", "--judge-model", "efficientnet-lite7"), "--judge-model efficientnet"),
     "a judge that scores": (
@@ -41,7 +47,11 @@ BAD = {
     "no steps": (("a hat", "--steps", 0), "--steps 0"),
     "negative seed": (("a hat", "--seed", -1), "--seed -1"),
     "another format": (("a hat", "--out", "a.jpg"), "a.png"),
-    "a film of another format": (("a hat", "--gif", "a.mp4"), "a.gif"),
+    "a film of another format": (("a hat", "--film", "a.avi"), "a.gif"),
+    "a clip that is not said": (("a hat", "--scorer", "clip"), "--clip path/to/model.safetensors"),
+    "a clip that is not there": (("a hat", "--scorer", "clip", "--clip", "absent.pt"), "absent.pt"),
+    "a clip that nobody asked for": (("a hat", "--clip", "absent.pt"), "--scorer clip"),
+    "a tokenizer for no clip": (("a hat", "--tokenizer", "merges.txt"), "--scorer clip"),
     "folder not there": (("a hat", "--out", "nowhere/a.png"), "mkdir"),
 }
 
@@ -57,6 +67,46 @@ def test_bad_input_is_refused_before_any_network_is_loaded(
     assert result.exit_code == 2
     assert three_parts(result.stderr) and said in result.stderr
     assert list(folder.iterdir()) == []
+
+
+PAINTED = ("--generator", "pixel", "--scorer", "clip", "--steps", 1, "--n", 1)
+
+
+def test_a_clip_scores_from_its_file_or_folder(run: Run, folder: Path, tmp_path: Path) -> None:
+    clip.save(NET, folder / "own.safetensors")
+    result = run("guide", "a red heart", *PAINTED, "--clip", "own.safetensors", "--film", "film.mp4")
+    assert result.exit_code == 0, result.output
+    assert "by        pixel-128 and CLIP tiny ViT, 1 steps" in result.stdout
+    assert read_manifest(folder / "a_red_heart.png")["scorer"] == "CLIP tiny ViT"
+    assert (folder / "film.mp4").read_bytes()[4:8] == b"ftyp"
+    (tmp_path / "published").mkdir()
+    path = saved(tmp_path / "published", TENSORS, hugging_face_config(ARCHITECTURE, "gelu"))
+    (path.parent / "vocab.json").write_text(json.dumps(VOCABULARY.numbers), encoding="utf-8")
+    merges = "\n".join(" ".join(pair) for pair in VOCABULARY.merges)
+    (path.parent / "merges.txt").write_text(merges, encoding="utf-8")
+    published = scorers.clip(path.parent)
+    assert np.array_equal(published.read(["a red heart"]), scorers.clip(NET).read(["a red heart"]))
+
+
+def test_weights_that_do_not_fit_are_refused_in_three_parts(run: Run, folder: Path) -> None:
+    """Another network's; a ResNet's with a tensor missing; towers of different embeddings; another vocabulary."""
+    resnet = random_tensors(RESNET)
+    files = {
+        "squeezenet": ({"fire2/squeeze/kernel": np.zeros(3, np.float32)}, "SqueezeNet"),
+        "part": ({n: t for n, t in resnet.items() if n != "visual.bn1.weight"}, "visual.bn1.weight"),
+        "embeddings": ({**TENSORS, "visual.proj": np.zeros((64, 30), np.float32)}, "visual.proj [64, 30]"),
+    }
+    for name, (tensors, said) in files.items():
+        weights.save(folder / f"{name}.safetensors", tensors)
+        result = run("guide", "a hat", *PAINTED, "--clip", f"{name}.safetensors")
+        assert result.exit_code == 2 and three_parts(result.stderr) and said in result.stderr
+    clip.save(NET, folder / "own.safetensors")
+    (folder / "merges.txt").write_text("#version: 0.2\nh i\n")
+    result = run("guide", "hi", *PAINTED, "--clip", "own.safetensors", "--tokenizer", "merges.txt")
+    assert result.exit_code == 2 and "does not match these weights" in result.stderr
+    result = run("guide", "heart " * 40, *PAINTED, "--clip", "own.safetensors")
+    assert result.exit_code == 2 and "this would be lost" in result.stderr
+    assert list(folder.glob("*.png")) == []
 
 
 def test_somebody_elses_picture_is_not_replaced(run: Run, folder: Path) -> None:

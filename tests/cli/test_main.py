@@ -120,8 +120,11 @@ def test_ctrl_c_before_the_first_step_saves_nothing(
 
 def test_models_are_listed_with_licences(run: Run) -> None:
     lines = run("models").stdout.splitlines()
-    assert [line.split()[0] for line in lines[1:]] == list(models.names())
-    assert all(card.licence in line for card, line in zip(models.CARDS, lines[1:], strict=True))
+    listed = (*models.CARDS, *models.OTHER_CARDS)
+    assert [line.split()[0] for line in lines[1:]] == [*models.names(), "dcgan-faces", "minilm"]
+    assert all(
+        card.licence in line and card.title in line for card, line in zip(listed, lines[1:], strict=True)
+    )
     assert "come with diffprog" in lines[1]
     assert "fetched when first used" in lines[2]
 

@@ -8,7 +8,8 @@ import pytest
 from flax.traverse_util import flatten_dict
 
 from diffprog.errors import InvalidInput
-from diffprog.models import CARDS, card, names
+from diffprog.models import CARDS, OTHER_CARDS, card, dcgan, minilm, names
+from diffprog.models.loading import OTHERS
 
 
 def test_the_networks_are_those_four():
@@ -21,6 +22,16 @@ def test_the_card_counts_the_parameters(name):
     images = jax.ShapeDtypeStruct((1, 64, 64, 3), np.float32)
     shapes = jax.eval_shape(card(name).module.init, jax.random.key(0), images)["params"]
     assert sum(leaf.size for leaf in flatten_dict(shapes).values()) == card(name).parameters
+
+
+def test_the_others_have_cards_that_count_their_parameters():
+    assert [one.name for one in OTHER_CARDS] == list(OTHERS)
+    token = jax.ShapeDtypeStruct((1, 2), np.int32)
+    inputs = ((jax.ShapeDtypeStruct((1, dcgan.LATENT), np.float32),), (token, token))
+    for module, shapes, one in zip((dcgan.DCGAN(), minilm.MiniLM()), inputs, OTHER_CARDS, strict=True):
+        params = jax.eval_shape(module.init, jax.random.key(0), *shapes)["params"]
+        assert sum(leaf.size for leaf in flatten_dict(params).values()) == one.parameters
+        assert round(one.source.size / 1e6, 1) == one.megabytes
 
 
 @pytest.mark.parametrize("name", names())

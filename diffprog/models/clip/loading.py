@@ -22,7 +22,8 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from diffprog import weights
-from diffprog.errors import InvalidInput
+from diffprog.errors import InvalidInput, Unreachable
+from diffprog.graph.objectives.naturalness import Statistics
 from diffprog.models.clip import settings as configuration
 from diffprog.models.clip.architecture import KNOWN, Architecture, ResNet, recognize
 from diffprog.models.clip.completing import check_activation, completed
@@ -31,12 +32,20 @@ from diffprog.models.clip.hugging_face import hugging_face_name, is_hugging_face
 from diffprog.models.clip.model import Clip, ImageTower, TextTower
 from diffprog.models.clip.published import SIZES_IN_ARCHIVES, image_parameters, shapes_of, text_parameters
 from diffprog.models.clip.resnet import ImageResNet
+from diffprog.models.clip.saving import described
 from diffprog.models.clip.text import Texts
 from diffprog.models.clip.tokenizer import Tokenizer
 from diffprog.models.clip.vit import ImageTransformer
-from diffprog.models.clip.vocabulary import for_tower, read_vocabulary
+from diffprog.models.clip.vocabulary import Vocabulary, for_tower, read_vocabulary
 from diffprog.models.network import STATISTICS, Params
 
+FILES = (
+    "model.safetensors",
+    "open_clip_model.safetensors",
+    "pytorch_model.bin",
+    "open_clip_pytorch_model.bin",
+)
+"""What weight files are called in the folders of Hugging Face's and OpenCLIP's programs."""
 WRAPPERS = ("state_dict/", "model/", "module.")  # what training programs put around the names
 
 
@@ -52,12 +61,13 @@ def load(
 
     Args:
         path: Hugging Face's `model.safetensors` or `pytorch_model.bin`, an archive of OpenAI's such as `ViT-B-32.pt`,
-            or OpenCLIP's `open_clip_model.safetensors` or `open_clip_pytorch_model.bin`.
+            OpenCLIP's `open_clip_model.safetensors` or `open_clip_pytorch_model.bin`, a file that `save` wrote, or a
+            folder with one of those that have these names.
         architecture: a name of `KNOWN`, or a description of your own, that the weights must fit; None: recognized.
         activation: "quick_gelu" or "gelu"; None: as the configuration says, or the archive's origin.
         config: `config.json` or `open_clip_config.json`; None: the one beside the weights, if there is one.
-        tokenizer: a vocabulary (see `vocabulary`) or a folder with one; None: the one beside the weights, else the
-            published one, which is fetched when a prompt is first tokenized.
+        tokenizer: a vocabulary (see `vocabulary`) or a folder with one; None: the one that the file carries, else
+            the one beside it, else the published one, which is fetched when a prompt is first tokenized.
 
     Returns:
         The CLIP, in float32 whatever precision the file has.
@@ -66,27 +76,50 @@ def load(
         InvalidInput: an unknown architecture or activation, or nothing says which activation it is.
         BadFile: weights that are missing, surplus, of other shapes or of another network, damaged or hostile; a
             configuration that does not belong to them.
-        Unreachable: no such file.
+        Unreachable: no such file, or a folder without one.
     """
-    path = Path(path)
+    path = weight_file(Path(path))
     wanted = _named(architecture)
     check_activation(activation)
     raw = {_unwrapped(name): tensor for name, tensor in weights.read(path).items()}
+    told = described(path)
     shown: Callable[[str], str] = hugging_face_name if is_hugging_face(raw) else str
     tensors = to_published(raw) if is_hugging_face(raw) else raw
     shapes = shapes_of(tensors)
-    found = wanted or recognize(shapes)
+    found = wanted or (told.architecture if told else recognize(shapes))
     if found is None:
         raise check_kind(shapes, str(path), shown)
     check_fit(shapes, found, str(path), shown)
-    said = configuration.read_settings(Path(config)) if config is not None else configuration.beside(path)
-    if not isinstance(architecture, Architecture):
+    if told and not isinstance(architecture, Architecture):
+        found = told.architecture
+        check_fit(shapes, found, str(path), shown)
+    if told or isinstance(architecture, Architecture):
+        found = dataclasses.replace(found, activation=activation or found.activation)
+    else:
+        said = configuration.read_settings(Path(config)) if config is not None else configuration.beside(path)
         origin = "quick_gelu" if set(SIZES_IN_ARCHIVES) <= set(tensors) else None
         found = completed(found, said, activation, origin, str(path))
-    elif activation is not None:
-        found = dataclasses.replace(found, activation=activation)
-    make_tokenizer = partial(_tokenizer, path, tokenizer, found)
-    return build(found, as_float32(tensors, str(path), shown), make_tokenizer)
+    chosen = told.vocabulary if told and tokenizer is None else tokenizer
+    return build(found, as_float32(tensors, str(path), shown), partial(_tokenizer, path, chosen, found))
+
+
+def weight_file(path: Path) -> Path:
+    """The weight file itself, or the one in a folder.
+
+    Raises:
+        Unreachable: a folder without one.
+    """
+    if not path.is_dir():
+        return path
+    found = next((file for name in FILES if (file := path / name).is_file()), None)
+    if found is None:
+        parts = sorted(file.name for file in path.glob("*.safetensors"))[:3]
+        raise Unreachable(
+            f"{path}: a folder without the weights of a CLIP" + (f" ({', '.join(parts)})" if parts else ""),
+            " or ".join(FILES),
+            f"the file's own path: {path / (parts or ['model.safetensors'])[0]}",
+        )
+    return found
 
 
 def build(
@@ -98,32 +131,49 @@ def build(
     }
     kept = {name: tensor for name, tensor in image.items() if not name.startswith(STATISTICS)}
     size = architecture.vision.image_size
-    text, a = architecture.text, architecture
-    image_module = image_tower_module(a)
-    text_module = Texts(text, a.embedding, a.activation, a.epsilon)
     pictures = jax.ShapeDtypeStruct((1, size, size, 3), np.float32)
-    tokens = jax.ShapeDtypeStruct((1, text.context), np.int32)
+    tokens = jax.ShapeDtypeStruct((1, architecture.text.context), np.int32)
+    return assembled(
+        architecture,
+        _nested(image_tower_module(architecture), pictures, kept),
+        _nested(text_tower_module(architecture), tokens, text_parameters(tensors, architecture)),
+        float(tensors["logit_scale"]),
+        make_tokenizer,
+        _statistics(image),
+    )
+
+
+def assembled(
+    architecture: Architecture,
+    image: Params,
+    text: Params,
+    logit_scale: float,
+    make_tokenizer: Callable[[], Tokenizer],
+    statistics: Statistics | None = None,
+) -> Clip:
+    """A CLIP from the parameters of its modules."""
+    a = architecture
     return Clip(
         architecture=a,
         image_tower=ImageTower(
             name=a.name,
             title=f"the image tower of CLIP {a.name}",
-            input_size=size,
+            input_size=a.vision.image_size,
             embedding=a.embedding,
-            apply=_compiled(image_module),
-            params=_nested(image_module, pictures, kept),
-            statistics=_statistics(image),
+            apply=_compiled(image_tower_module(a)),
+            params=image,
+            statistics=statistics or {},
         ),
         text_tower=TextTower(
             name=a.name,
             title=f"the text tower of CLIP {a.name}",
-            context=text.context,
-            vocabulary=text.vocabulary,
+            context=a.text.context,
+            vocabulary=a.text.vocabulary,
             embedding=a.embedding,
-            apply=_compiled(text_module),
-            params=_nested(text_module, tokens, text_parameters(tensors, a)),
+            apply=_compiled(text_tower_module(a)),
+            params=text,
         ),
-        logit_scale=float(tensors["logit_scale"]),
+        logit_scale=logit_scale,
         make_tokenizer=make_tokenizer,
     )
 
@@ -134,6 +184,11 @@ def image_tower_module(architecture: Architecture) -> nn.Module:
     if isinstance(a.vision, ResNet):
         return ImageResNet(a.vision, a.embedding, a.mean, a.deviation)
     return ImageTransformer(a.vision, a.embedding, a.activation, a.epsilon, a.mean, a.deviation)
+
+
+def text_tower_module(architecture: Architecture) -> nn.Module:
+    """The Flax module of an architecture's text tower."""
+    return Texts(architecture.text, architecture.embedding, architecture.activation, architecture.epsilon)
 
 
 def _compiled(module: nn.Module) -> Callable[[Params, jax.Array], jax.Array]:
@@ -163,8 +218,10 @@ def _statistics(tensors: Mapping[str, np.ndarray]) -> dict[str, tuple[np.ndarray
 
 
 def _tokenizer(path: Path, chosen: Any, architecture: Architecture) -> Tokenizer:
-    size = architecture.text.vocabulary
-    return Tokenizer(read_vocabulary(for_tower(path, chosen, size), size), architecture.text.context)
+    size, context = architecture.text.vocabulary, architecture.text.context
+    if isinstance(chosen, Vocabulary):
+        return Tokenizer(chosen, context)
+    return Tokenizer(read_vocabulary(for_tower(path, chosen, size), size), context)
 
 
 def _unwrapped(name: str) -> str:

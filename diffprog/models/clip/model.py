@@ -125,6 +125,16 @@ class Clip:
     logit_scale: float
     make_tokenizer: Callable[[], Tokenizer] = field(repr=False)
 
+    @property
+    def name(self) -> str:
+        """For people: "CLIP ViT-B/32"."""
+        return f"CLIP {self.architecture.name}"
+
+    @property
+    def input_size(self) -> int:
+        """Height and width that pictures are brought to."""
+        return self.architecture.vision.image_size
+
     @cached_property
     def tokenizer(self) -> Tokenizer:
         """What turns prompts into tokens.

@@ -39,13 +39,11 @@ class Tokenizer:
     """
 
     def __init__(self, vocabulary: Vocabulary, context: int = 77):
-        self.context, self.source = context, vocabulary.source
+        self.context, self.vocabulary = context, vocabulary
         self.start, self.end = vocabulary.numbers[START], vocabulary.numbers[END]
         pairs = models.BPE(vocab=vocabulary.numbers, merges=vocabulary.merges, end_of_word_suffix=WORD_END)
         self._words = tokenizers.Tokenizer(pairs)
-        split = pre_tokenizers.Split(tokenizers.Regex(WORDS), behavior="removed", invert=True)
-        bytes_ = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-        self._words.pre_tokenizer = pre_tokenizers.Sequence([split, bytes_])
+        self._words.pre_tokenizer = words_of_bytes()
 
     def __call__(self, prompts: str | Sequence[str], *, truncate: bool = False) -> np.ndarray:
         """Tokens of one prompt or several.
@@ -97,6 +95,12 @@ class Tokenizer:
                 "a shorter prompt, or truncate=True",
             )
         return [self.start, *tokens[:room], self.end]
+
+
+def words_of_bytes() -> pre_tokenizers.PreTokenizer:
+    """What splits a clean text into words, and each of those into the letters of its bytes."""
+    split = pre_tokenizers.Split(tokenizers.Regex(WORDS), behavior="removed", invert=True)
+    return pre_tokenizers.Sequence([split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
 
 
 def clean(text: str) -> str:

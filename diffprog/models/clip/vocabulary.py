@@ -82,7 +82,7 @@ def read_vocabulary(path: Path, size: int) -> Vocabulary:
         if isinstance(error, BadFile):
             raise
         raise _refused(path, f"a file of another form ({type(error).__name__})", size) from None
-    _check(path, vocabulary, size)
+    check_vocabulary(path, vocabulary, size)
     return vocabulary
 
 
@@ -146,7 +146,12 @@ def byte_letters() -> dict[int, str]:
     return {byte: chr(byte) for byte in own} | {byte: chr(256 + i) for i, byte in enumerate(others)}
 
 
-def _check(path: Path, vocabulary: Vocabulary, size: int) -> None:
+def check_vocabulary(path: Path, vocabulary: Vocabulary, size: int) -> None:
+    """Refuse a vocabulary that is not of a text tower of so many tokens.
+
+    Raises:
+        BadFile: with what does not match.
+    """
     numbers = vocabulary.numbers
     if len(numbers) != size or sorted(numbers.values()) != list(range(size)):
         raise _refused(path, f"{len(numbers):,} tokens", size)

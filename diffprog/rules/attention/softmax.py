@@ -21,6 +21,7 @@ from diffprog.rules.core.anatomy import Backward, operation
 from diffprog.rules.core.axes import Axes, axes_of
 from diffprog.rules.core.floating import promoted
 from diffprog.rules.core.record import Case, Rule
+from diffprog.rules.core.spread import AxisName, largest, summed
 
 Axis = tuple[int, ...]
 
@@ -59,12 +60,15 @@ def softmax(x: Array, axis: Axes = -1) -> Array:
 # ---- log softmax: J = I - 1 p^T, with p = e / total --------------------------------------------------------
 
 
-def exponentials(x: Array, axis: int | Axis) -> tuple[Array, Array, Array]:
-    """e = exp(x - top), its sum, and top, the maximum along `axis` where it is finite and else 0."""
-    top = lax.stop_gradient(jnp.max(x, axis, keepdims=True, initial=-jnp.inf))
+def exponentials(x: Array, axis: int | Axis, axis_name: AxisName = None) -> tuple[Array, Array, Array]:
+    """e = exp(x - top), its sum, and top, the maximum along `axis` where it is finite and else 0.
+
+    With an `axis_name` the axis goes on over the devices of that axis of a mesh (`core.spread`).
+    """
+    top = largest(lax.stop_gradient(jnp.max(x, axis, keepdims=True, initial=-jnp.inf)), axis_name)
     top = jnp.where(jnp.isfinite(top), top, 0)
     powers = jnp.exp(x - top)
-    return powers, jnp.sum(powers, axis, keepdims=True), top
+    return powers, summed(jnp.sum(powers, axis, keepdims=True), axis_name), top
 
 
 def _log_softmax_value(x: Array, axis: Axis) -> tuple[Array, tuple[Array, Array]]:
