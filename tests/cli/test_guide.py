@@ -6,9 +6,12 @@ import pytest
 from PIL import Image
 
 from diffprog.cli import guide as command
+from diffprog.errors import BadFile
 from diffprog.guide import read_manifest
+from diffprog.models import gans
 from tests.cli.conftest import Run
 from tests.cli.test_bad_input import three_parts
+from tests.models.gans.tiny import saved
 
 SMALL = ("--generator", "pixel", "--scorer", "class", "--model", "squeezenet", "--steps", 2, "--n", 1)
 
@@ -29,7 +32,10 @@ def test_pictures_are_made_said_and_made_again(run: Run, folder: Path) -> None:
 BAD = {
     "empty prompt": (("",), "without words"),
     "a prompt of weight zero": (("a hat:0",), "not zero"),
-    "unknown generator": (("a hat", "--generator", "biggan"), "--generator"),
+    "unknown generator": (("a hat", "--generator", "bigan"), "--generator biggan"),
+    "a generator without its weights": (("a hat", "--generator", "vqgan"), "--generator vqgan --weights"),
+    "weights that are not there": (("a hat", "--generator", "vqgan", "--weights", "a.pt"), "no file a.pt"),
+    "weights that are not wanted": (("a hat", "--weights", "a.pt"), "--generator biggan --weights a.pt"),
     "unknown scorer": (("a hat", "--scorer", "clap"), "--scorer class"),
     "unknown model": (("a hat", "--model", "squeezenot"), "--model squeezenet"),
     "unknown judge": (("a hat", "--judge-model", "efficientnet-lite7"), "--judge-model efficientnet"),
@@ -57,6 +63,14 @@ def test_bad_input_is_refused_before_any_network_is_loaded(
     assert result.exit_code == 2
     assert three_parts(result.stderr) and said in result.stderr
     assert list(folder.iterdir()) == []
+
+
+def test_weights_make_the_generator_that_they_are_of(folder: Path) -> None:
+    path = saved(folder, "vqgan")
+    assert isinstance(command.maker("vqgan", path)(), gans.VQGAN)
+    with pytest.raises(BadFile, match="--generator vqgan"):
+        command.maker("stylegan2", path)()
+    assert command.maker("cppn", None)().name == "cppn-128"
 
 
 def test_somebody_elses_picture_is_not_replaced(run: Run, folder: Path) -> None:
