@@ -19,14 +19,16 @@ from diffprog.cli import checks
 from diffprog.cli.failures import INTERRUPTED, UNEXPECTED
 from diffprog.errors import BadFile, InvalidInput, Unreachable
 from diffprog.guide import Guided, Scorer, generators, guide, judged, prompt, read_manifest, scorers
-from diffprog.vision.canvases import Fourier, Pixel
+from diffprog.vision.canvases import CPPN, Fourier, Pixel
 from diffprog.vision.films import check_film
 
 GENERATORS: dict[str, Callable[[], Any]] = {
     "dcgan-faces": lambda: models.load("dcgan-faces"),
     "fourier": lambda: generators.canvas(Fourier(decay=1.5), 128),
     "pixel": lambda: generators.canvas(Pixel(), 128),
+    "cppn": lambda: generators.canvas(CPPN(), 128),
 }
+PUBLISHED = models.gans.names()  # generators that are read from --weights
 SCORERS: dict[str, Callable[..., Scorer]] = {
     "words": scorers.words,
     "conse": scorers.conse,
@@ -39,6 +41,7 @@ DEFAULT_MODEL, DEFAULT_JUDGE = "efficientnet-lite0", "efficientnet-lite1"
 def run(
     text: str, generator: str, scorer: str, model: str, n: int, steps: int, seed: int, judge: str | None,
     out: Path | None, film: Path | None, clip: Path | None = None, tokenizer: Path | None = None,
+    weights: Path | None = None,
 ) -> None:  # fmt: skip
     """Make the pictures, save them, and say how they do.
 
@@ -48,7 +51,7 @@ def run(
         typer.Exit: it did not come to its end; what there is was saved, and that is said.
     """
     wish = prompt(text)
-    make, score = known("--generator", generator, GENERATORS), known("--scorer", scorer, SCORERS)
+    make, score = maker(generator, weights), known("--scorer", scorer, SCORERS)
     known("--model", model, models.names())
     check_clip(scorer, clip, tokenizer)
     if judge is not None:
@@ -108,6 +111,33 @@ def check_clip(scorer: str, clip: Path | None, tokenizer: Path | None) -> None:
             raise Unreachable(
                 f"{option} {path}, where there is nothing", "a file or a folder", "check the path"
             )
+
+
+def maker(generator: str, weights: Path | None) -> Callable[[], Any]:
+    """What loads a generator, by its name and, for a published one, from its weights.
+
+    Raises:
+        InvalidInput: an unknown name, weights that are missing, or that a generator has of its own.
+        Unreachable: no such file.
+    """
+    known("--generator", generator, [*GENERATORS, *PUBLISHED])
+    if generator in PUBLISHED:
+        if weights is None:
+            raise InvalidInput(
+                f"--generator {generator} without --weights",
+                "the file of its weights, which are not shipped and not fetched",
+                f"--generator {generator} --weights path/to/model.safetensors",
+            )
+        if not weights.is_file():
+            raise Unreachable(f"no file {weights}", "a weight file", "--weights with the path of one")
+        return lambda: models.gans.load(weights, generator)
+    if weights is not None:
+        raise InvalidInput(
+            f"--weights {weights} for --generator {generator}",
+            "weights for one of " + ", ".join(PUBLISHED) + "; the others have their own, or none",
+            f"--generator {PUBLISHED[0]} --weights {weights}",
+        )
+    return GENERATORS[generator]
 
 
 def tell(made: Guided, path: Path, film: Path | None, steps: int) -> None:

@@ -112,8 +112,16 @@ def words_to_pictures(
         ),
     ],
     generator: Annotated[
-        str, typer.Option("--generator", "-g", help=f"One of {', '.join(guide.GENERATORS)}.")
+        str,
+        typer.Option(
+            "--generator",
+            "-g",
+            help=f"One of {', '.join(guide.GENERATORS)}; or {', '.join(guide.PUBLISHED)}, with --weights.",
+        ),
     ] = "dcgan-faces",
+    weights: Annotated[
+        Path | None, typer.Option(help="The weight file of a published generator.", show_default=False)
+    ] = None,
     scorer: Annotated[
         str, typer.Option(help="words, conse or clip for any words, class for the name of a class.")
     ] = "words",
@@ -155,7 +163,9 @@ def words_to_pictures(
     """Make pictures that do what words say, by moving the latents of a generator."""
     with told(debug):
         asked = guide.judge_for(model, judge, judge_model)
-        guide.run(prompt, generator, scorer, model, n, steps, seed, asked, out, film, clip, tokenizer)
+        guide.run(
+            prompt, generator, scorer, model, n, steps, seed, asked, out, film, clip, tokenizer, weights
+        )
 
 
 @app.command()

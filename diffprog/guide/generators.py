@@ -9,33 +9,25 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import jax
 from jax import Array
 
 from diffprog.errors import InvalidInput
-from diffprog.models import GeneratorNetwork
+from diffprog.guide.generator import Generator as Generator
+from diffprog.guide.generator import checked as checked
+from diffprog.guide.methods import Adam
+from diffprog.guide.published import biggan as biggan
+from diffprog.guide.published import bigsleep as bigsleep
+from diffprog.guide.published import stylegan2 as stylegan2
+from diffprog.guide.published import vqgan as vqgan
+from diffprog.models import GeneratorNetwork, gans
+from diffprog.vision.canvases import CPPN
 
 CANVAS_SIZE = 64
-
-
-@dataclass(frozen=True, eq=False)
-class Generator:
-    """Latents to pictures.
-
-    Attributes:
-      name: for people and manifests.
-      draw: a key -> one latent, any pytree of floating arrays.
-      images: latents with a leading axis -> pictures float32 [B, H, W, 3] in [0, 1], differentiable.
-      normal: whether a latent is standard normal, so that a prior has a meaning.
-    """
-
-    name: str
-    draw: Callable[[Array], Any] = field(repr=False)
-    images: Callable[[Any], Array] = field(repr=False)
-    normal: bool = False
+CPPN_METHOD = Adam(0.005)
+PUBLISHED = {gans.BigGAN: biggan, gans.VQGAN: vqgan, gans.StyleGAN2: stylegan2}
 
 
 def network(net: GeneratorNetwork) -> Generator:
@@ -57,7 +49,9 @@ def canvas(canvas: Any, size: int = CANVAS_SIZE) -> Generator:
       (2, 32, 32, 3)
     """
     name = f"{type(canvas).__name__.lower()}-{size}"
-    return Generator(name, lambda key: canvas.init(key, size), jax.vmap(canvas.to_image))
+    # The weights of a network that paints, each of which moves all pixels, are moved in smaller steps.
+    method = CPPN_METHOD if isinstance(canvas, CPPN) else None
+    return Generator(name, lambda key: canvas.init(key, size), jax.vmap(canvas.to_image), method=method)
 
 
 def function(
@@ -68,7 +62,7 @@ def function(
 
 
 def as_generator(what: Any) -> Generator:
-    """A generator as it is, a generator network, or a canvas.
+    """A generator as it is, a generator network, a published generator with its defaults, or a canvas.
 
     Raises:
       InvalidInput: something else.
@@ -77,6 +71,8 @@ def as_generator(what: Any) -> Generator:
         return what
     if isinstance(what, GeneratorNetwork):
         return network(what)
+    if type(what) in PUBLISHED:
+        return PUBLISHED[type(what)](what)
     if hasattr(what, "to_image") and hasattr(what, "init"):
         return canvas(what() if inspect.isclass(what) else what)
     raise InvalidInput(
@@ -84,21 +80,3 @@ def as_generator(what: Any) -> Generator:
         "a generator network, a canvas, or a function together with how its latents are drawn",
         "generators.function(images, draw=lambda key: jax.random.normal(key, (100,)))",
     )
-
-
-def checked(generator: Generator, key: Array) -> tuple[int, int]:
-    """Height and width of a generator's pictures.
-
-    Raises:
-      InvalidInput: it does not make pictures.
-    """
-    latent = jax.eval_shape(generator.draw, key)
-    stacked = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((1, *leaf.shape), leaf.dtype), latent)
-    made = jax.eval_shape(generator.images, stacked)
-    if getattr(made, "ndim", 0) != 4 or made.shape[0] != 1 or made.shape[-1] != 3:
-        raise InvalidInput(
-            f"{generator.name}, which makes {getattr(made, 'shape', type(made).__name__)} of one latent",
-            "pictures [1, H, W, 3], RGB in [0, 1]",
-            "wrapping it: generators.function(lambda z: net(z)[..., :3], draw)",
-        )
-    return made.shape[1], made.shape[2]

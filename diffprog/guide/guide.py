@@ -49,7 +49,7 @@ def guide(
     scorer: Any = None,
     prior: Prior | None = None,
     augment: Augment = WINDOWS,
-    method: Any = DEFAULT_METHOD,
+    method: Any = None,
     n: int = 8,
     steps: int = STEPS,
     screen: int = SCREEN,
@@ -70,10 +70,11 @@ def guide(
       generator: a generator network, a canvas, a `Generator`; left out, `models.load("dcgan-faces")`.
       scorer: a `Scorer`, a network (the words must name a class), or anything with embeddings of pictures and texts;
         left out, `scorers.words()`.
-      prior: what keeps latents where the generator was trained; left out, `Chi(0.01)` for generators of normal
-        latents and `Free()` for others.
+      prior: what keeps latents where the generator was trained; left out, the generator's own, else `Chi(0.01)` for
+        generators of normal latents and `Free()` for others.
       augment: the random views under which pictures must score.
-      method: an `Adam(...)` of this room, with its schedule, or any optax transformation.
+      method: an `Adam(...)` of this room, with its schedule, or any optax transformation; left out, the generator's
+        own, else `Adam(0.05)`.
       n: how many members for every prompt, each with a key of its own.
       steps: of the method.
       screen: how many draws every member begins from, of which the best by the plain score is taken.
@@ -108,7 +109,9 @@ def guide(
     check_numbers(n=(n, 1), steps=(steps, 1), screen=(screen, 1), chunks=(chunks, 1))
     making = as_generator(load("dcgan-faces") if generator is None else generator)
     scoring = as_scorer(words() if scorer is None else scorer)
-    price = prior if prior is not None else (DEFAULT_PRIOR if making.normal else Free())
+    method = next(one for one in (method, making.method, DEFAULT_METHOD) if one is not None)
+    usual = DEFAULT_PRIOR if making.normal else Free()
+    price = next(one for one in (prior, making.prior, usual) if one is not None)
     moving = OnEach(as_transformation(method, steps), price, ema)
     parts = program(making, scoring, augment, price, chunks, trajectory, remat)
     own = picture_keys(key, n)

@@ -6,6 +6,9 @@
 | `Moments` | mean 0, deviation 1, no skew, no excess kurtosis (BigSleep 2021) | price |
 | `Clamp` | every number within +-bound (FuseDream 2021: 2) | projection |
 | `Sphere` | |z| = sqrt(D) exactly | projection |
+| `Within` | every channel within bounds of its own (VQGAN-CLIP: those of the codebook) | projection |
+| `Few` | few classes at a time, where each has a probability of its own (BigSleep) | price |
+| `parts` | of every part of a latent something else | |
 | `Free` | nothing | |
 
 Without one, optimization leaves for latents that no training picture came from, and faces fall apart.
@@ -14,12 +17,14 @@ Without one, optimization leaves for latents that no training picture came from,
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
 from jax import Array
+
+from diffprog.errors import InvalidInput
 
 
 class Prior(Protocol):
@@ -113,7 +118,88 @@ class Sphere(Free):
         return jax.tree.map(_on_sphere, z)
 
 
+@dataclass(frozen=True, eq=False)
+class Within(Free):
+    """Every channel, the last axis, between a least and a greatest value of its own.
+
+    Attributes:
+      least: [C].
+      greatest: [C].
+      of: whose bounds they are, for manifests.
+    """
+
+    least: Array = field(repr=False)
+    greatest: Array = field(repr=False)
+    of: str = "bounds"
+
+    def project(self, z: Any) -> Any:
+        """The nearest latent within the bounds."""
+        return jax.tree.map(lambda leaf: jnp.clip(leaf, self.least, self.greatest), z)
+
+
+@dataclass(frozen=True)
+class Few(Free):
+    """weight * mean of (50 p)^2 over all classes but the likeliest, p = sigmoid(z), averaged over rows: BigSleep's.
+
+    Source:
+      lucidrains/big-sleep, `BigSleep.forward`.
+
+    Example:
+      >>> round(float(Few(1.0).penalty(jnp.array([3.0, -50.0, 0.0]))), 2)  # (0 + 25^2) / 2
+      312.5
+    """
+
+    weight: float = 1.0
+
+    def penalty(self, z: Any) -> Array:
+        """The price of one latent."""
+        return self.weight * sum((_of_others(leaf) for leaf in jax.tree.leaves(z)), jnp.zeros(()))
+
+
+@dataclass(frozen=True)
+class Parts(Free):
+    """A prior for each of some parts of a latent that is a dictionary; see `parts`."""
+
+    each: tuple[tuple[str, Prior], ...] = ()
+
+    def penalty(self, z: Any) -> Array:
+        """The sum of the prices of the parts."""
+        prices = (prior.penalty(self._part(z, name)) for name, prior in self.each)
+        return sum(prices, jnp.zeros(()))
+
+    def project(self, z: Any) -> Any:
+        """Every part where its prior wants it."""
+        moved = {name: prior.project(self._part(z, name)) for name, prior in self.each}
+        return {**z, **moved}
+
+    def _part(self, z: Any, name: str) -> Any:
+        if not isinstance(z, dict) or name not in z:
+            have = ", ".join(map(repr, z)) if isinstance(z, dict) else f"no parts, but a {type(z).__name__}"
+            raise InvalidInput(
+                f"a prior for the part {name!r} of a latent that has {have}",
+                "a latent that is a dictionary with this part",
+                "a prior for the whole latent, such as priors.Chi(0.01)",
+            )
+        return z[name]
+
+
+def parts(**priors: Prior) -> Parts:
+    """A prior for each part of a latent, by its name; the others are free.
+
+    Example:
+      >>> parts(z=Clamp(2.0)).project({"z": jnp.array([3.0]), "classes": jnp.array([5.0])})["z"]
+      Array([2.], dtype=float32)
+    """
+    return Parts(tuple(priors.items()))
+
+
 FREE = Free()
+
+
+def _of_others(leaf: Array) -> Array:
+    rows = jax.nn.sigmoid(leaf.reshape(-1, leaf.shape[-1]))
+    others = jnp.sum((50 * rows) ** 2, 1) - (50 * rows.max(1)) ** 2
+    return jnp.mean(others) / max(rows.shape[1] - 1, 1)
 
 
 def _on_sphere(leaf: Array) -> Array:

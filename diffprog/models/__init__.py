@@ -1,6 +1,7 @@
 """Real networks and where their weights come from."""
 
 from diffprog.models import clip as clip
+from diffprog.models import gans as gans
 from diffprog.models.catalogue import CARDS as CARDS
 from diffprog.models.catalogue import OTHER_CARDS as OTHER_CARDS
 from diffprog.models.catalogue import Card as Card

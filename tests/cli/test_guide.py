@@ -9,12 +9,14 @@ from PIL import Image
 
 from diffprog import weights
 from diffprog.cli import guide as command
+from diffprog.errors import BadFile
 from diffprog.guide import read_manifest, scorers
-from diffprog.models import clip
+from diffprog.models import clip, gans
 from tests.cli.conftest import Run
 from tests.cli.test_bad_input import three_parts
 from tests.models.clip.test_saving import ARCHITECTURE, NET, TENSORS, VOCABULARY
 from tests.models.clip.tiny import RESNET, hugging_face_config, random_tensors, saved
+from tests.models.gans.tiny import saved as saved_generator
 
 SMALL = ("--generator", "pixel", "--scorer", "class", "--model", "squeezenet", "--steps", 2, "--n", 1)
 
@@ -35,7 +37,10 @@ def test_pictures_are_made_said_and_made_again(run: Run, folder: Path) -> None:
 BAD = {
     "empty prompt": (("",), "without words"),
     "a prompt of weight zero": (("a hat:0",), "not zero"),
-    "unknown generator": (("a hat", "--generator", "biggan"), "--generator"),
+    "unknown generator": (("a hat", "--generator", "bigan"), "--generator biggan"),
+    "a generator without its weights": (("a hat", "--generator", "vqgan"), "--generator vqgan --weights"),
+    "weights that are not there": (("a hat", "--generator", "vqgan", "--weights", "a.pt"), "no file a.pt"),
+    "weights that are not wanted": (("a hat", "--weights", "a.pt"), "--generator biggan --weights a.pt"),
     "unknown scorer": (("a hat", "--scorer", "clap"), "--scorer clip"),
     "unknown model": (("a hat", "--model", "squeezenot"), "--model squeezenet"),
     "unknown judge": (("a hat", "--judge-model", "efficientnet-lite7"), "--judge-model efficientnet"),
@@ -107,6 +112,14 @@ def test_weights_that_do_not_fit_are_refused_in_three_parts(run: Run, folder: Pa
     result = run("guide", "heart " * 40, *PAINTED, "--clip", "own.safetensors")
     assert result.exit_code == 2 and "this would be lost" in result.stderr
     assert list(folder.glob("*.png")) == []
+
+
+def test_weights_make_the_generator_that_they_are_of(folder: Path) -> None:
+    path = saved_generator(folder, "vqgan")
+    assert isinstance(command.maker("vqgan", path)(), gans.VQGAN)
+    with pytest.raises(BadFile, match="--generator vqgan"):
+        command.maker("stylegan2", path)()
+    assert command.maker("cppn", None)().name == "cppn-128"
 
 
 def test_somebody_elses_picture_is_not_replaced(run: Run, folder: Path) -> None:

@@ -5,11 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from diffprog.guide.priors import Chi, Clamp, Free, Moments, Sphere
+from diffprog.guide.priors import Chi, Clamp, Few, Free, Moments, Sphere, Within, parts
 
 pytestmark = pytest.mark.usefixtures("compiled_plainly")
 
-ALL = (Free(), Chi(), Moments(), Clamp(), Sphere())
+BOUNDS = Within(jnp.array(-0.5), jnp.array(0.7), of="both parts")
+ALL = (Free(), Chi(), Moments(), Clamp(), Sphere(), Few(), BOUNDS, parts(z=Chi(), y=Clamp(0.1)))
 
 
 @pytest.mark.parametrize("prior", ALL, ids=repr)
@@ -62,3 +63,26 @@ def test_projections():
     np.testing.assert_allclose(jnp.linalg.norm(Sphere().project(z)), 2.0, rtol=1e-6)
     np.testing.assert_allclose(Sphere().project(jnp.zeros(3)), 0)
     np.testing.assert_array_equal(Free().project(z), z)
+
+
+def test_bounds_are_each_channels_own():
+    z = jnp.array([[-3.0, 0.2, 3.0]])
+    found = Within(jnp.array([-1.0, 0.0, 0.0]), jnp.array([1.0, 0.1, 5.0])).project(z)
+    np.testing.assert_allclose(found, [[-1.0, 0.1, 3.0]])
+
+
+def test_few_is_big_sleeps_price_of_classes():
+    z = jax.random.normal(jax.random.key(2), (3, 40))
+    p = np.sort(1 / (1 + np.exp(-np.asarray(z, np.float64))), 1)[:, :-1]
+    np.testing.assert_allclose(
+        Few(1.0).penalty(z), np.mean((50 * p) ** 2), rtol=1e-4
+    )  # a difference of large sums
+
+
+def test_parts_have_each_their_own_and_leave_the_rest():
+    z = {"z": jnp.array([3.0, 4.0]), "y": jnp.array([3.0]), "rest": jnp.array([9.0])}
+    prior = parts(z=Chi(1.0), y=Clamp(2.0))
+    np.testing.assert_allclose(prior.penalty(z), Chi(1.0).penalty(z["z"]))
+    found = prior.project(z)
+    assert found["y"] == 2 and found["rest"] == 9 and (found["z"] == z["z"]).all()
+    assert prior == parts(z=Chi(1.0), y=Clamp(2.0)) and hash(prior) == hash(parts(z=Chi(1.0), y=Clamp(2.0)))

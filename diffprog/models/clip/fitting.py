@@ -5,16 +5,15 @@ Names in messages are those of the user's file.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from collections.abc import Mapping
 
 import numpy as np
 
 from diffprog.errors import BadFile
 from diffprog.models.clip.architecture import KNOWN, Architecture, Shapes
 from diffprog.models.clip.published import expected, ignored
+from diffprog.models.differences import MOST_SHOWN, Differences, Shown, differences, listed
 
-MOST_SHOWN = 3
 CLOSE = 0.5  # weights that share fewer than this of an architecture's tensors are of something else
 OTHERS = {  # a part of a name that only this network has -> what it is
     "vision_model.head.": "SigLIP",
@@ -26,44 +25,6 @@ OTHERS = {  # a part of a name that only this network has -> what it is
     "blocks.0.attn.qkv.weight": "a vision transformer of timm's",
     "generator.": "a generator",
 }
-Shown = Callable[[str], str]
-
-
-class Differences(NamedTuple):
-    """How tensors depart from an architecture."""
-
-    missing: list[str]
-    surplus: list[str]
-    shapes: list[str]
-
-    @property
-    def total(self) -> int:
-        return sum(map(len, self))
-
-    def said(self, got: Shapes, wanted: Shapes, shown: Shown) -> str:
-        """All of it in one line, a few names of each kind."""
-        shapes = [f"{shown(n)} {list(got[n])} instead of {list(wanted[n])}" for n in self.shapes[:MOST_SHOWN]]
-        parts = (
-            ("missing", self.missing, list(map(shown, self.missing[:MOST_SHOWN]))),
-            ("surplus", self.surplus, list(map(shown, self.surplus[:MOST_SHOWN]))),
-            ("of another shape", self.shapes, shapes),
-        )
-        return "; ".join(
-            f"{len(all_)} {what} ({_listed(few, len(all_))})" for what, all_, few in parts if all_
-        )
-
-
-def _listed(few: list[str], count: int) -> str:
-    return ", ".join(few) + (", ..." if count > len(few) else "")
-
-
-def differences(got: Shapes, wanted: Shapes) -> Differences:
-    """What is missing, surplus, or of another shape."""
-    return Differences(
-        [name for name in wanted if name not in got],
-        [name for name in got if name not in wanted],
-        [name for name in wanted if name in got and got[name] != wanted[name]],
-    )
 
 
 def nearest(got: Shapes) -> tuple[Architecture, Differences]:
@@ -100,7 +61,7 @@ def check_kind(got: Shapes, path: str, shown: Shown) -> BadFile:
     wanted = expected(known)
     other = next((what for mark, what in OTHERS.items() if any(mark in name for name in got)), None)
     if (len(wanted) - len(found.missing)) / len(wanted) < CLOSE:
-        names = _listed([str(name) for name in list(got)[:MOST_SHOWN]], len(got)) or "none"
+        names = listed([str(name) for name in list(got)[:MOST_SHOWN]], len(got)) or "none"
         looks = f"; they look like {other}" if other else ""
         return BadFile(
             f"{path}: weights of no CLIP: {len(got)} tensors ({names}){looks}",

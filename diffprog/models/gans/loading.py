@@ -1,0 +1,118 @@
+"""From a weight file to a generator, without torch: its family, its sizes, and that it is complete."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from diffprog import weights
+from diffprog.errors import InvalidInput
+from diffprog.models.gans.biggan.network import KIND as BIGGAN
+from diffprog.models.gans.fitting import Kind, as_float32, check_fit, incomplete, stranger
+from diffprog.models.gans.stylegan2.network import KIND as STYLEGAN2
+from diffprog.models.gans.vqgan.network import KIND as VQGAN
+
+KINDS: tuple[Kind, ...] = (BIGGAN, VQGAN, STYLEGAN2)
+AVERAGED = (
+    "g_ema/",
+    "G_ema/",
+    "G_ema.",
+)  # training programs keep this copy of the generator beside the raw one
+WRAPPERS = ("state_dict/", "model/", "module.", "generator_ema/")
+
+
+def load(
+    path: str | os.PathLike[str], kind: str | None = None, *, architecture: str | Any | None = None
+) -> Any:
+    """Load a published generator from a weight file.
+
+    Args:
+        path: safetensors, or what `torch.save` writes, now or before 2020; nothing in it is run.
+        kind: one of `names()` that it has to be; None: recognized.
+        architecture: the name of a published network of that kind, or a description of your own, that the weights
+            must fit; None: recognized from the shapes.
+
+    Returns:
+        The network of its kind: a `BigGAN`, a `VQGAN` or a `StyleGAN2`.
+
+    Raises:
+        InvalidInput: an unknown kind or architecture.
+        BadFile: weights that are missing, surplus, of other shapes or of another network, damaged or hostile.
+        Unreachable: no such file.
+    """
+    wanted = None if kind is None else kind_of(kind)
+    raw = unwrapped(weights.read(path))
+    found = wanted or next((one for one in KINDS if one.claims(raw)), None)
+    if found is None or not found.claims(raw):
+        raise stranger(wanted, KINDS, raw, str(path))
+    tensors, names = found.published(raw)
+    got = found.shapes(tensors)
+
+    def shown(name: str) -> str:
+        return names.get(name, name)
+
+    sizes = found.recognize(got) if architecture is None else described(found, architecture)
+    if sizes is None:
+        raise incomplete(found, got, str(path), shown)
+    check_fit(found, sizes, got, str(path), shown)
+    own = {name: tensor for name, tensor in tensors.items() if name in got}
+    return found.build(sizes, as_float32(own, str(path), shown))
+
+
+def names() -> tuple[str, ...]:
+    """The kinds of generators that `load` reads."""
+    return tuple(kind.name for kind in KINDS)
+
+
+def kind_of(name: str) -> Kind:
+    """A kind by its name.
+
+    Raises:
+        InvalidInput: there is none; the nearest is offered.
+    """
+    for kind in KINDS:
+        if kind.name == name:
+            return kind
+    near = difflib.get_close_matches(str(name).lower(), names(), n=1, cutoff=0.3)
+    remedy = f"kind={near[0]!r}" if near else "leaving it out: it is recognized from the weights"
+    raise InvalidInput(f"the kind of generator {name!r}", "one of " + ", ".join(names()), remedy)
+
+
+def described(kind: Kind, architecture: str | Any) -> Any:
+    """An architecture as it is, or the published one of this name.
+
+    Raises:
+        InvalidInput: there is none; the nearest is offered.
+    """
+    if not isinstance(architecture, str):
+        return architecture
+    if architecture in kind.known:
+        return kind.known[architecture]
+    near = difflib.get_close_matches(architecture, kind.known, n=1, cutoff=0.3)
+    remedy = repr(near[0]) if near else "leaving it out: it is recognized from the weights"
+    raise InvalidInput(f"the architecture {architecture!r}", "one of " + ", ".join(kind.known), remedy)
+
+
+def unwrapped(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Tensors under the names that the published programs give them: dots between parts, no wrapper around.
+
+    Of a training program's checkpoint, the generator whose weights were averaged.
+
+    Example:
+        >>> list(unwrapped({"g/conv1.bias": 0, "g_ema/conv1.bias": 1, "latent_avg": 2}).items())
+        [('conv1.bias', 1), ('latent_avg', 2)]
+    """
+    averaged = next((mark for mark in AVERAGED if any(name.startswith(mark) for name in tensors)), "")
+    plain = {}
+    for name, tensor in tensors.items():
+        if averaged and not name.startswith(averaged) and "/" in name:
+            continue
+        name = name.removeprefix(averaged)
+        for wrapper in WRAPPERS:
+            name = name.removeprefix(wrapper)
+        plain[name.replace("/", ".")] = tensor
+    return plain

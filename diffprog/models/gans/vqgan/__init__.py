@@ -1,0 +1,1 @@
+"""The decoder of a VQGAN: a picture from a grid of vectors, each one of a codebook."""
