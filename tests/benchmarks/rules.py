@@ -327,15 +327,22 @@ def others() -> Iterator[Row]:
     shift = jnp.array([10.0, -7.0])
     for count, least in ((1, 2.0), (8, 6.0)):
         images = draw(count, 224, 224, 3)
-        hand, plain = (
+        hand, itself, plain = (
             lambda images, f=f, m=matrices[:count]: jax.vmap(lambda i, m: f(i, m, shift, (224, 224)))(
                 images, m
             )
-            for f in (resample.affine, resample.reference)
+            for f in (resample.affine, without_rule, resample.reference)
         )
+        what = f"224 px, batch {count}, backward"
         yield Row(
-            "affine resampling", f"224 px, batch {count}, backward", hand, plain, (images,), 0, None, least
+            "affine resampling", f"{what}, against its own autodiff", hand, itself, (images,), 0, None, least
         )
+        yield Row("affine resampling", f"{what}, against map_coordinates", hand, plain, (images,), 0)
+
+
+def without_rule(image: jax.Array, matrix: jax.Array, shift: jax.Array, shape: tuple[int, int]) -> jax.Array:
+    """The forward pass of `affine`, left to autodiff."""
+    return resample._bilinear.__wrapped__(image, jnp.column_stack([matrix, shift]), shape)
 
 
 def booked() -> Iterator[Row]:
