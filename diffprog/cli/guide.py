@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +39,26 @@ SCORERS: dict[str, Callable[..., Scorer]] = {
 DEFAULT_MODEL, DEFAULT_JUDGE = "efficientnet-lite0", "efficientnet-lite1"
 
 
-def run(
-    text: str, generator: str, scorer: str, model: str, n: int, steps: int, seed: int, judge: str | None,
-    out: Path | None, film: Path | None, clip: Path | None = None, tokenizer: Path | None = None,
-    weights: Path | None = None,
-) -> None:  # fmt: skip
+@dataclass(frozen=True)
+class Wish:
+    """The options of the command, as they were typed; None is left to us."""
+
+    prompt: str
+    generator: str
+    weights: Path | None
+    scorer: str
+    clip: Path | None
+    tokenizer: Path | None
+    model: str
+    n: int
+    steps: int
+    seed: int
+    judge: str | None
+    out: Path | None
+    film: Path | None
+
+
+def run(wish: Wish) -> None:
     """Make the pictures, save them, and say how they do.
 
     Raises:
@@ -50,43 +66,57 @@ def run(
         Unreachable: a folder that cannot be written, or weights that cannot be fetched.
         typer.Exit: it did not come to its end; what there is was saved, and that is said.
     """
-    wish = prompt(text)
-    make, score = maker(generator, weights), known("--scorer", scorer, SCORERS)
-    known("--model", model, models.names())
-    check_clip(scorer, clip, tokenizer)
-    if judge is not None:
-        known("--judge-model", judge, models.names())
-    if judge == model and clip is None:
-        raise InvalidInput(
-            f"the judge {judge}, which is the network that scores",
-            "one that had no part",
-            f"--judge-model {_other(model)}",
-        )
-    for name, number, most in (("--n", n, 256), ("--steps", steps, 100_000)):
-        checks.whole(name, number, 1, most)
-    checks.whole("--seed", seed, 0, checks.LARGEST_SEED)
-    path = checks.destination(out) if out else default_destination(text)
-    film = None if film is None else check_film(film)
-    scoring = score(model) if clip is None else score(clip, tokenizer=tokenizer)
-    making = make()
+    words, make = prompt(wish.prompt), maker(wish.generator, wish.weights)
+    check(wish)
+    path = checks.destination(wish.out) if wish.out else default_destination(wish.prompt)
+    film = None if wish.film is None else check_film(wish.film)
+    scoring, making = scorer_of(wish), make()
     made = guide(
-        wish,
+        words,
         generator=making,
         scorer=scoring,
-        n=n,
-        steps=steps,
-        key=seed,
+        n=wish.n,
+        steps=wish.steps,
+        key=wish.seed,
         trajectory=film is not None,
         progress=True,
     )
     if made.stopped == "interrupted" and not len(made.history["plain"]):
         raise KeyboardInterrupt
-    tell(made, made.save(path), None if film is None else made.save_film(film), steps)
-    if judge is not None and made.stopped == "finished":
-        asked = SCORERS["words" if clip is not None else scorer](judge)
+    tell(made, made.save(path), None if film is None else made.save_film(film), wish.steps)
+    if wish.judge is not None and made.stopped == "finished":
+        asked = SCORERS["words" if wish.scorer == "clip" else wish.scorer](wish.judge)
         verdicts = judged(made, generator=making, scorer=scoring, judge=asked)
         typer.echo("\n".join(f"  judge     {verdict}" for verdict in verdicts))
-    finish(made, steps)
+    finish(made, wish.steps)
+
+
+def check(wish: Wish) -> None:
+    """Refuse unknown names, numbers out of range, and a judge that takes part.
+
+    Raises:
+        InvalidInput, Unreachable: what is wrong.
+    """
+    known("--scorer", wish.scorer, SCORERS)
+    known("--model", wish.model, models.names())
+    check_clip(wish.scorer, wish.clip, wish.tokenizer)
+    if wish.judge is not None:
+        known("--judge-model", wish.judge, models.names())
+    if wish.judge == wish.model and wish.scorer != "clip":
+        raise InvalidInput(
+            f"the judge {wish.judge}, which is the network that scores",
+            "one that had no part",
+            f"--judge-model {_other(wish.model)}",
+        )
+    for name, number, most in (("--n", wish.n, 256), ("--steps", wish.steps, 100_000)):
+        checks.whole(name, number, 1, most)
+    checks.whole("--seed", wish.seed, 0, checks.LARGEST_SEED)
+
+
+def scorer_of(wish: Wish) -> Scorer:
+    """The scorer, with its network."""
+    make = SCORERS[wish.scorer]
+    return make(wish.clip, tokenizer=wish.tokenizer) if wish.scorer == "clip" else make(wish.model)
 
 
 def check_clip(scorer: str, clip: Path | None, tokenizer: Path | None) -> None:

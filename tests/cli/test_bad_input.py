@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from diffprog.cli import main
+from diffprog.cli.commands import pictures
+from diffprog.vision import recipes, transforms
 from tests.cli.conftest import Run
 
 
@@ -59,8 +60,8 @@ def nothing_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     def drawn(*args: object, **kwargs: object) -> None:
         pytest.fail("drawing began")
 
-    monkeypatch.setattr(main, "draw", drawn)
-    monkeypatch.setattr(main, "redraw_picture", drawn)
+    monkeypatch.setattr(pictures, "draw", drawn)
+    monkeypatch.setattr(pictures, "redraw_picture", drawn)
 
 
 @pytest.mark.parametrize(("unit", "said"), UNITS.values(), ids=UNITS)
@@ -97,9 +98,8 @@ def test_a_folder_that_may_not_be_written(run: Run, folder: Path) -> None:
 
 
 def test_a_recipe_that_crops_needs_more_pixels(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    recipes = main.recipes.RECIPES
-    jitter = main.diffprog.vision.transforms.Jitter(10)
-    monkeypatch.setitem(recipes, "crop", recipes["pixel"].replace(transforms=(jitter,)))
+    jitter = transforms.Jitter(10)
+    monkeypatch.setitem(recipes.RECIPES, "crop", recipes.PIXEL.replace(transforms=(jitter,)))
     result = run("visualize", "chameleon", "--recipe", "crop", "--size", 40)
     assert result.exit_code == 2
     assert "at least 41" in result.stderr  # 31 for SqueezeNet, and 10 that the crop takes away
@@ -162,7 +162,7 @@ def test_what_nobody_expected(
     def broken(*args: object, **kwargs: object) -> None:
         raise RuntimeError("the first line\nand many more")
 
-    monkeypatch.setattr(main, "draw", broken)
+    monkeypatch.setattr(pictures, "draw", broken)
     result = run("visualize", "chameleon", *options)
     assert result.exit_code == 1
     assert "unexpected RuntimeError: the first line\n" in result.stderr

@@ -12,7 +12,7 @@ from PIL import Image
 
 import diffprog
 from diffprog import models
-from diffprog.cli import main
+from diffprog.cli.commands import pictures
 from diffprog.rules.book import BOOK
 from tests.cli.conftest import Run
 
@@ -98,7 +98,7 @@ def test_ctrl_c_saves_what_there_is(
     def draw(*args: Any, **kwargs: Any) -> Any:
         return diffprog.visualize(*args, **{**kwargs, "progress": interrupted_at(step)})
 
-    monkeypatch.setattr(main, "draw", draw)
+    monkeypatch.setattr(pictures, "draw", draw)
     result = run("visualize", "chameleon", "--size", 48, "--steps", 9, "--recipe", "pixel")
     assert result.exit_code == 130
     assert f"interrupted; saved what there was: {step} of 9 steps" in result.stderr
@@ -111,7 +111,7 @@ def test_ctrl_c_before_the_first_step_saves_nothing(
     def draw(*args: Any, **kwargs: Any) -> Any:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(main, "draw", draw)
+    monkeypatch.setattr(pictures, "draw", draw)
     result = run("visualize", "chameleon")
     assert result.exit_code == 130
     assert "interrupted; no file was written" in result.stderr
