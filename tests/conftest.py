@@ -42,6 +42,8 @@ def compile_once(tmp_path_factory: pytest.TempPathFactory) -> None:
     jax.config.update("jax_compilation_cache_dir", folder)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    # Lines of Python in compiled programs, which nobody reads here, take a twentieth of the time.
+    jax.config.update("jax_traceback_in_locations_limit", 0)
 
 
 @pytest.fixture

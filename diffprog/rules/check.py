@@ -165,7 +165,14 @@ def prove(rule: Rule, seed: int = 0, elsewhere: bool = True) -> Proof:
     return Proof(rule.name, tuple(checks))
 
 
-def prove_case(rule: Rule, case: Case, seed: int = 0, whole: bool = True, elsewhere: bool = True) -> Proof:
+def prove_case(
+    rule: Rule,
+    case: Case,
+    seed: int = 0,
+    whole: bool = True,
+    elsewhere: bool = True,
+    orders: int | None = None,
+) -> Proof:
     """Check a record of the rule book on one of its cases.
 
     Args:
@@ -174,6 +181,7 @@ def prove_case(rule: Rule, case: Case, seed: int = 0, whole: bool = True, elsewh
       whole: whether to take higher orders, float32 and what `check_rule` calls quick to leave out, too. What is
         particular about a case is in its formula, which shows without them; a rule's first case has them all.
       elsewhere: as in `check_rule`.
+      orders: at most so many; None: what `whole` says.
     """
     with jax.enable_x64(True):
         args = _draw(case, seed)
@@ -184,7 +192,7 @@ def prove_case(rule: Rule, case: Case, seed: int = 0, whole: bool = True, elsewh
         differentiable=[i for i in rule.differentiable if i < len(args) and jax.tree.leaves(args[i])],
         settings=case.settings,
         seed=seed,
-        orders=rule.orders if whole else 1,
+        orders=min(rule.orders, orders or (rule.orders if whole else 1)),
         exact=rule.exact,
         require_forward=True,
         elsewhere=elsewhere,

@@ -3,6 +3,7 @@
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,6 +22,7 @@ class Mlp(nn.Module):
         return nn.Dense(3)(x)
 
 
+@pytest.mark.thorough
 @settings(max_examples=4, deadline=None)
 @given(
     sizes=st.lists(st.integers(16, 48), min_size=1, max_size=3),

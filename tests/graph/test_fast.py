@@ -88,6 +88,7 @@ FIRST_ORDER = [
 ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("function", "shapes", "forward"), FIRST_ORDER)
 def test_fast_rules_agree_with_autodiff_in_float64(x64, function, shapes, forward):
     args, dots = drawn(shapes), drawn(shapes, key=1)

@@ -183,6 +183,7 @@ POOLS = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("spelling", POOLS)
 @pytest.mark.parametrize(
     ("size", "stride", "pad"), [(2, 2, "VALID"), (3, 2, "VALID"), (3, 2, "SAME"), (3, 1, "SAME")]

@@ -82,6 +82,7 @@ def test_the_second_step_and_the_second_call_compile_nothing(name):
     assert len(traced) == once
 
 
+@pytest.mark.thorough
 @every_method
 def test_leaves_that_rest_are_left_alone_and_may_be_integers(name):
     start = {"a": jnp.array([1.0, -0.5]), "b": jnp.array(2.0), "n": jnp.array(3)}
@@ -95,6 +96,7 @@ def test_leaves_that_rest_are_left_alone_and_may_be_integers(name):
     np.testing.assert_allclose(run.value["a"], alone.value, rtol=1e-5)  # float32, fused in another order
 
 
+@pytest.mark.thorough
 @every_method
 def test_a_population_is_its_members_each_alone(name):
     starts = {"a": jnp.array([[1.0, -0.5], [0.0, 2.0], [5.0, 5.0]]), "b": jnp.array([0.5, -1.0, 4.0])}
@@ -139,6 +141,7 @@ def test_a_killed_run_resumes_bit_for_bit(name, tmp_path):
     assert whole.steps == resumed.steps == 8
 
 
+@pytest.mark.thorough
 @every_method
 def test_a_step_is_pure_and_can_be_scanned(name):
     method = METHODS[name]()

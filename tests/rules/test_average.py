@@ -14,6 +14,7 @@ from diffprog.rules.pooling.sums import sum_pool
 from tests.rules.oracle import assert_matches_differences, assert_same_gradients, random
 
 
+@pytest.mark.thorough
 @given(
     height=st.integers(4, 9),
     width=st.integers(4, 9),

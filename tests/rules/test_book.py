@@ -23,14 +23,21 @@ MODULES = [
 ]
 RULES = [rule for module in MODULES for rule in getattr(module, "RULES", ())]
 CASES = [(rule, case, number == 0) for rule in RULES for number, case in enumerate(rule.cases)]
+FIRST = [(rule, rule.cases[0]) for rule in RULES]
 
 
 # Rules that hold near the arguments of their cases only, with the reason.
 NEARBY = {"affine resampling": "the gradient to the picture is exact up to the magnification `zoom`"}
 
 
+@pytest.mark.parametrize(("rule", "case"), FIRST, ids=[f"{rule.name}, {case.name}" for rule, case in FIRST])
+def test_a_rule_is_proven(rule, case):
+    prove_case(rule, case, whole=False, elsewhere=rule.name not in NEARBY, orders=2).require()
+
+
+@pytest.mark.thorough
 @pytest.mark.parametrize(("rule", "case", "whole"), CASES, ids=[f"{r.name}, {c.name}" for r, c, _ in CASES])
-def test_a_rule_is_proven(rule, case, whole):
+def test_a_rule_is_proven_on_every_case_through_everything(rule, case, whole):
     prove_case(rule, case, whole=whole, elsewhere=rule.name not in NEARBY).require()
 
 
@@ -70,6 +77,7 @@ paddings = st.one_of(
 pairs = st.tuples(st.integers(1, 3), st.integers(1, 3))
 
 
+@pytest.mark.thorough
 @given(
     size=st.tuples(st.integers(3, 7), st.integers(3, 7)),
     window=pairs,
@@ -87,6 +95,7 @@ def test_max_pooling_of_any_geometry(size, window, strides, padding, dtype):
     proven(rules.max_pool, linen.max_pool, x, *static, dtype=dtype, exact=True)
 
 
+@pytest.mark.thorough
 @given(
     size=st.tuples(st.integers(5, 7), st.integers(5, 7)),
     window=pairs,

@@ -38,6 +38,7 @@ def test_a_wrong_rule_is_caught(entry):
     assert entry.caught_by in [found.name for found in proof.wrong], str(proof)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("entry", TWINS, ids=lambda entry: entry.name)
 def test_its_right_twin_is_not_accused(entry):
     # All of it is proven on the rules of the book; here what accused the wrong twin must not accuse the right one.

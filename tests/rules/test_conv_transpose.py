@@ -13,6 +13,7 @@ from diffprog.rules.convolution.transpose import conv_transpose
 from tests.rules.oracle import assert_matches_differences, assert_same_gradients, random
 
 
+@pytest.mark.thorough
 @given(
     size=st.tuples(st.integers(1, 5), st.integers(1, 5)),
     taps=st.tuples(st.integers(1, 5), st.integers(1, 4)),

@@ -50,6 +50,7 @@ def fits(shape, padding):
     return all(n + sum(p) >= k for n, p, k in zip(lengths, pads, shape["taps"], strict=True))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", ["depthwise", "dense"])
 @given(shape=shapes, padding=paddings)
 @settings(max_examples=5, deadline=None)
@@ -164,6 +165,7 @@ def test_infinity_stays_in_its_group():
     assert jnp.isfinite(out[..., 2:]).all()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_every_formulation_equals_autodiff(x64, case):
     rule = next(rule for rule in RULES if case in rule.cases)

@@ -96,6 +96,7 @@ def test_cosine(x64):
     np.testing.assert_allclose(zero, 2 * b / jnp.linalg.norm(b))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["info_nce", "sigmoid_contrastive"])
 @pytest.mark.parametrize("shape", [(1, 3), (5, 2)])
 def test_contrastive_losses(x64, name, shape):

@@ -17,6 +17,7 @@ def turned(factor, degrees, dtype=jnp.float64):
     return jnp.asarray([[cosine, sine], [-sine, cosine]], dtype)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("factor", "degrees"), [(1.0, 0.0), (1.0, 30.0), (1.35, -75.0), (0.5, 10.0), (1.0, 180.0)]
 )

@@ -12,6 +12,7 @@ from diffprog.rules.sampling.resize import METHODS, resize
 from tests.rules.oracle import assert_matches_differences, assert_same_gradients, random
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("method", METHODS)
 @given(
     before=st.tuples(st.integers(1, 7), st.integers(1, 7)),

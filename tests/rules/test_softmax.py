@@ -18,6 +18,7 @@ PAIRS = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", PAIRS)
 @given(shape=st.tuples(*[st.integers(1, 4)] * 3), axis=st.sampled_from([0, -1, (0, 2), (1,)]))
 @settings(max_examples=3, deadline=None)
