@@ -1,6 +1,8 @@
 """Shared by every test: 64-bit on request, one compilation cache, and `--skipped` for what is installed later."""
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +17,7 @@ if os.environ.get("CI"):
 
 
 SKIPPED = "diffprog/skipped"
+CACHE = "JAX_COMPILATION_CACHE_DIR"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -33,13 +36,12 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         config.cache.set(SKIPPED, sorted(skipped))
 
 
-@pytest.fixture(scope="session", autouse=True)
-def compile_once(tmp_path_factory: pytest.TempPathFactory) -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """What several tests compile, however small, is compiled by the first of them, in whichever process."""
-    base = tmp_path_factory.getbasetemp()
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    folder = os.environ.get("JAX_COMPILATION_CACHE_DIR") or str(shared / "compiled")
-    jax.config.update("jax_compilation_cache_dir", folder)
+    if CACHE not in os.environ:
+        os.environ[CACHE] = tempfile.mkdtemp(prefix="diffprog-compiled-")  # the other processes are told by it
+        config.add_cleanup(lambda: shutil.rmtree(os.environ.pop(CACHE), ignore_errors=True))
+    jax.config.update("jax_compilation_cache_dir", os.environ[CACHE])
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
     # Lines of Python in compiled programs, which nobody reads here, take a twentieth of the time.
