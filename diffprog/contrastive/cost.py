@@ -23,7 +23,7 @@ from diffprog import rules
 from diffprog.contrastive.seen import seen
 from diffprog.errors import InvalidInput
 from diffprog.models.clip import Architecture
-from diffprog.models.clip.loading import image_tower_module, text_tower_module
+from diffprog.models.clip.building import image_tower_module, text_tower_module
 
 AXIS = "devices"
 LARGEST_SCALE = math.log(100.0)  # as CLIP limits it

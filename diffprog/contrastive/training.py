@@ -20,8 +20,8 @@ from diffprog.contrastive.pairs import Pairs
 from diffprog.contrastive.retrieval import KS, Retrieval, retrieval
 from diffprog.errors import InvalidInput
 from diffprog.models.clip import Architecture, Clip, TextTransformer, Tokenizer, VisionTransformer
+from diffprog.models.clip.building import assembled
 from diffprog.models.clip.learning import learned
-from diffprog.models.clip.loading import assembled
 from diffprog.models.clip.vocabulary import Vocabulary
 from diffprog.optimize.progress import Progress, silent
 from diffprog.optimize.training import Trained, train
@@ -162,9 +162,8 @@ def _looking(
         return of_pictures(params, pictures.astype(jnp.float32) / 255), of_texts(params, tokens)
 
     learnt = len(data["tokens"])
-    some = np.linspace(0, learnt - 1, min(len(unseen["tokens"]), learnt)).astype(
-        int
-    )  # in order of code points
+    # Evenly: neighbours in the order of code points are alike.
+    some = np.linspace(0, learnt - 1, min(len(unseen["tokens"]), learnt)).astype(int)
 
     def look(params: PyTree) -> tuple[Retrieval, Retrieval]:
         sides = unseen, {name: rows[some] for name, rows in data.items()}

@@ -10,34 +10,24 @@ import dataclasses
 import difflib
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import flax.linen as nn
-import jax
-import jax.numpy as jnp
-import numpy as np
-from flax.traverse_util import flatten_dict, unflatten_dict
-
 from diffprog import weights
 from diffprog.errors import InvalidInput, Unreachable
-from diffprog.graph.objectives.naturalness import Statistics
 from diffprog.models.clip import settings as configuration
-from diffprog.models.clip.architecture import KNOWN, Architecture, ResNet, recognize
+from diffprog.models.clip.architecture import KNOWN, Architecture, recognize
+from diffprog.models.clip.building import build
 from diffprog.models.clip.completing import check_activation, completed
 from diffprog.models.clip.fitting import as_float32, check_fit, check_kind
 from diffprog.models.clip.hugging_face import hugging_face_name, is_hugging_face, to_published
-from diffprog.models.clip.model import Clip, ImageTower, TextTower
-from diffprog.models.clip.published import SIZES_IN_ARCHIVES, image_parameters, shapes_of, text_parameters
-from diffprog.models.clip.resnet import ImageResNet
+from diffprog.models.clip.model import Clip
+from diffprog.models.clip.published import SIZES_IN_ARCHIVES, shapes_of
 from diffprog.models.clip.saving import described
-from diffprog.models.clip.text import Texts
 from diffprog.models.clip.tokenizer import Tokenizer
-from diffprog.models.clip.vit import ImageTransformer
 from diffprog.models.clip.vocabulary import Vocabulary, for_tower, read_vocabulary
-from diffprog.models.network import STATISTICS, Params
 
 FILES = (
     "model.safetensors",
@@ -120,101 +110,6 @@ def weight_file(path: Path) -> Path:
             f"the file's own path: {path / (parts or ['model.safetensors'])[0]}",
         )
     return found
-
-
-def build(
-    architecture: Architecture, tensors: Mapping[str, np.ndarray], make_tokenizer: Callable[[], Tokenizer]
-) -> Clip:
-    """A CLIP from tensors under published names that are known to fit, in float32."""
-    image = {
-        name: t.astype(np.float32, copy=False) for name, t in image_parameters(tensors, architecture).items()
-    }
-    kept = {name: tensor for name, tensor in image.items() if not name.startswith(STATISTICS)}
-    size = architecture.vision.image_size
-    pictures = jax.ShapeDtypeStruct((1, size, size, 3), np.float32)
-    tokens = jax.ShapeDtypeStruct((1, architecture.text.context), np.int32)
-    return assembled(
-        architecture,
-        _nested(image_tower_module(architecture), pictures, kept),
-        _nested(text_tower_module(architecture), tokens, text_parameters(tensors, architecture)),
-        float(tensors["logit_scale"]),
-        make_tokenizer,
-        _statistics(image),
-    )
-
-
-def assembled(
-    architecture: Architecture,
-    image: Params,
-    text: Params,
-    logit_scale: float,
-    make_tokenizer: Callable[[], Tokenizer],
-    statistics: Statistics | None = None,
-) -> Clip:
-    """A CLIP from the parameters of its modules."""
-    a = architecture
-    return Clip(
-        architecture=a,
-        image_tower=ImageTower(
-            name=a.name,
-            title=f"the image tower of CLIP {a.name}",
-            input_size=a.vision.image_size,
-            embedding=a.embedding,
-            apply=_compiled(image_tower_module(a)),
-            params=image,
-            statistics=statistics or {},
-        ),
-        text_tower=TextTower(
-            name=a.name,
-            title=f"the text tower of CLIP {a.name}",
-            context=a.text.context,
-            vocabulary=a.text.vocabulary,
-            embedding=a.embedding,
-            apply=_compiled(text_tower_module(a)),
-            params=text,
-        ),
-        logit_scale=logit_scale,
-        make_tokenizer=make_tokenizer,
-    )
-
-
-def image_tower_module(architecture: Architecture) -> nn.Module:
-    """The Flax module of an architecture's image tower."""
-    a = architecture
-    if isinstance(a.vision, ResNet):
-        return ImageResNet(a.vision, a.embedding, a.mean, a.deviation)
-    return ImageTransformer(a.vision, a.embedding, a.activation, a.epsilon, a.mean, a.deviation)
-
-
-def text_tower_module(architecture: Architecture) -> nn.Module:
-    """The Flax module of an architecture's text tower."""
-    return Texts(architecture.text, architecture.embedding, architecture.activation, architecture.epsilon)
-
-
-def _compiled(module: nn.Module) -> Callable[[Params, jax.Array], jax.Array]:
-    return jax.jit(lambda params, x: module.apply({"params": params}, x))
-
-
-def _nested(module: nn.Module, like: Any, tensors: Mapping[str, np.ndarray]) -> Params:
-    """The parameters as the module nests them."""
-    shapes = flatten_dict(jax.eval_shape(module.init, jax.random.key(0), like)["params"])
-    paths = {"/".join(part): part for part in shapes}
-    assert {name: shapes[part].shape for name, part in paths.items()} == {
-        n: t.shape for n, t in tensors.items()
-    }
-    return unflatten_dict({part: jnp.asarray(tensors[name]) for name, part in paths.items()})
-
-
-def _statistics(tensors: Mapping[str, np.ndarray]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    layers = [
-        name.removesuffix("/mean")
-        for name in tensors
-        if name.startswith(STATISTICS) and name.endswith("/mean")
-    ]
-    return {
-        layer.removeprefix(STATISTICS): (tensors[f"{layer}/mean"], tensors[f"{layer}/deviation"])
-        for layer in layers
-    }
 
 
 def _tokenizer(path: Path, chosen: Any, architecture: Architecture) -> Tokenizer:

@@ -6,8 +6,8 @@ import pytest
 
 from diffprog.models.clip import KNOWN, ResNet
 from diffprog.models.clip.architecture import recognize
+from diffprog.models.clip.building import image_tower_module
 from diffprog.models.clip.hugging_face import hugging_face_name, published_name, to_published
-from diffprog.models.clip.loading import image_tower_module
 from diffprog.models.clip.published import expected
 from tests.models.clip.tiny import RESNET, VIT, random_tensors
 

@@ -9,8 +9,8 @@ import pytest
 from diffprog import weights
 from diffprog.errors import BadFile, InvalidInput, Unreachable
 from diffprog.models import clip
+from diffprog.models.clip.building import build
 from diffprog.models.clip.learning import learned
-from diffprog.models.clip.loading import build
 from diffprog.models.clip.saving import HEADER
 from diffprog.models.clip.tokenizer import Tokenizer
 from tests.models.clip.tiny import RESNET, VIT, hugging_face_config, random_tensors, saved
