@@ -22,6 +22,7 @@ from diffprog.guide.generator import Generator
 from diffprog.guide.methods import Adam
 from diffprog.guide.priors import Clamp, Few, Moments, Within, parts
 from diffprog.models.gans import VQGAN, BigGAN, StyleGAN2
+from diffprog.vision.canvases.canvas import Size, height_width
 
 CLASS_SPREAD = 3.0
 BIGSLEEP_CLASSES = (-3.9, 0.3)  # mean and deviation of the logits that BigSleep begins from
@@ -83,7 +84,7 @@ def bigsleep(net: BigGAN) -> Generator:
 
 
 @lru_cache(maxsize=4)
-def vqgan(net: VQGAN, size: int | tuple[int, int] = VQGAN_SIZE) -> Generator:
+def vqgan(net: VQGAN, size: Size = VQGAN_SIZE) -> Generator:
     """A VQGAN whose latent is the grid of vectors [h, w, embedding], each replaced by the nearest of the codebook.
 
     Args:
@@ -91,12 +92,12 @@ def vqgan(net: VQGAN, size: int | tuple[int, int] = VQGAN_SIZE) -> Generator:
       size: height and width of the pictures, multiples of `net.architecture.factor`; one number for a square.
 
     Raises:
-      InvalidInput: a size that is no multiple.
+      InvalidInput: a size that is none, or no multiple.
 
     Source:
       Crowson et al., "VQGAN-CLIP" (2022): the range of the codebook, Adam .1.
     """
-    height, width = (size, size) if isinstance(size, int) else size
+    height, width = height_width(size)
     net.grid((height, width))
     prior = Within(*net.bounds, of="the codebook")
     shape = f"{height}x{width}"

@@ -80,10 +80,8 @@ def test_all_are_guided_from_end_to_end_and_their_priors_hold(each, nets):
     z, grid = made.latents["biggan"]["z"], made.latents["vqgan"]
     least, greatest = map(np.asarray, nets["vqgan"].bounds)
     assert np.abs(z).max() <= 2 and (grid >= least - 1e-6).all() and (grid <= greatest + 1e-6).all()
-    styles = made.latents["stylegan2"]
-    assert (
-        styles.shape == (2, 4, 8) and (np.ptp(styles, axis=1) > 0).any()
-    )  # they began as one, and moved apart
+    styles = made.latents["stylegan2"]  # of every layer, which began as one
+    assert styles.shape == (2, 4, 8) and (np.ptp(styles, axis=1) > 0).any()
     # Two programs take sums in another order.
     classes = jax.nn.softmax(3 * made.latents["biggan"]["classes"])
     np.testing.assert_allclose(

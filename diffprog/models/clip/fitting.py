@@ -23,7 +23,7 @@ OTHERS = {  # a part of a name that only this network has -> what it is
     "fire2": "SqueezeNet: diffprog.models.load('squeezenet')",
     "layer4.2.conv3.weight": "a ResNet that is no CLIP's",
     "blocks.0.attn.qkv.weight": "a vision transformer of timm's",
-    "generator.": "a generator",
+    "generator.": "a generator: diffprog.models.gans.load(path)",
 }
 
 
