@@ -39,7 +39,9 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 def pytest_configure(config: pytest.Config) -> None:
     """What several tests compile, however small, is compiled by the first of them, in whichever process."""
     if CACHE not in os.environ:
-        os.environ[CACHE] = tempfile.mkdtemp(prefix="diffprog-compiled-")  # the other processes are told by it
+        os.environ[CACHE] = tempfile.mkdtemp(
+            prefix="diffprog-compiled-"
+        )  # the other processes are told by it
         config.add_cleanup(lambda: shutil.rmtree(os.environ.pop(CACHE), ignore_errors=True))
     jax.config.update("jax_compilation_cache_dir", os.environ[CACHE])
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
