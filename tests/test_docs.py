@@ -14,6 +14,7 @@ from diffprog.vision import canvases, recipes, regularizers, transforms
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+LONG = {"recipes.md", "guide.md", "objectives.md", "clip.md", "contrastive.md"}  # many programs to compile
 SMALL = {"size": 48, "steps": 2, "progress": None}
 
 
@@ -21,7 +22,11 @@ def blocks(page: Path, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(encoding="utf-8"), re.M | re.S)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def marked(page: Path) -> Any:
+    return pytest.param(page, id=page.name, marks=pytest.mark.thorough if page.name in LONG else ())
+
+
+@pytest.mark.parametrize("page", map(marked, PAGES))
 def test_python_blocks_run_from_top_to_bottom(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

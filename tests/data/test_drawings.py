@@ -82,6 +82,7 @@ def test_an_interrupted_training_ends_the_same_bit_for_bit() -> None:
     assert not demo.same(other, whole)  # so that equal means something
 
 
+@pytest.mark.thorough
 def test_the_network_of_the_demo_learns_shapes() -> None:
     what = demo.task(stand_in())
     run = demo.trainer(what, epochs=15)()

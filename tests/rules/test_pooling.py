@@ -13,6 +13,7 @@ from diffprog.errors import InvalidInput
 from tests.rules.oracle import assert_matches_differences, assert_same_gradients, random
 
 
+@pytest.mark.thorough
 @given(
     height=st.integers(2, 10),
     width=st.integers(2, 10),
