@@ -26,7 +26,7 @@ def marked(page: Path) -> Any:
     return pytest.param(page, id=page.name, marks=pytest.mark.thorough if page.name in LONG else ())
 
 
-@pytest.mark.parametrize("page", map(marked, PAGES))
+@pytest.mark.parametrize("page", [marked(page) for page in PAGES])
 def test_python_blocks_run_from_top_to_bottom(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
