@@ -26,8 +26,9 @@ def learned(texts: Iterable[str], merges: int = 1000) -> Vocabulary:
         merges: the most of them.
 
     Example:
-        >>> learned(["red heart", "heart suit", "red apple"], merges=2).merges
-        [('a', 'r'), ('e', 'ar')]
+        >>> vocabulary = learned(["red heart", "heart suit", "red apple"], merges=2)
+        >>> vocabulary.merges[0], len(vocabulary.merges)
+        (('a', 'r'), 2)
     """
     alphabet = list(byte_letters().values())
     learner = tokenizers.Tokenizer(models.BPE(end_of_word_suffix=WORD_END))

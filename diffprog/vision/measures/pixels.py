@@ -45,7 +45,7 @@ def spectral_slope(picture: np.ndarray) -> float:
       InvalidInput: not such a picture.
 
     Example:
-      >>> noise = np.random.default_rng(0).random((64, 64, 3))
+      >>> noise = np.random.default_rng(0).random((256, 256, 3))
       >>> abs(spectral_slope(noise)) < 0.1
       True
     """
