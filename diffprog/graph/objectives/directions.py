@@ -22,7 +22,8 @@ from jax import Array
 
 from diffprog.errors import InvalidInput
 from diffprog.graph.objectives.expression import Activations, Objective, Shapes
-from diffprog.graph.objectives.units import OfLayer, Position, as_position, at, check_position
+from diffprog.graph.objectives.positions import Position, as_position, at, check_position
+from diffprog.graph.objectives.units import OfLayer
 from diffprog.graph.objectives.vectors import check_shape, floating, floored
 from diffprog.rules import cosine_similarity
 

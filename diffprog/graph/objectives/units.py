@@ -12,10 +12,15 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from diffprog.errors import InvalidInput
 from diffprog.graph.objectives.expression import OUTPUT, Activations, Objective, Pair, Shapes
-
-Position = tuple[int, ...]
+from diffprog.graph.objectives.positions import (
+    Position,
+    as_index,
+    as_position,
+    at,
+    check_index,
+    check_position,
+)
 
 
 @dataclass(frozen=True, eq=False)  # or its heirs that hold arrays would be equal by the layer's name
@@ -40,13 +45,13 @@ class Channel(OfLayer):
         return jnp.mean(activations[self.name][..., self.index])
 
     def check(self, shapes: Shapes) -> None:
-        _check_index("channel", self.index, shapes[self.name], -1, self.name)
+        _check_channel("channel", self.index, shapes, self.name)
 
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Neuron(OfLayer):
-    """One channel at one position: (row, column) of [H, W, C], (token,) of [T, C]; the centre when none is given."""
+    """One channel at one position: (row, column) of maps or patches, (token,); the centre when none is given."""
 
     index: Any
     position: Any
@@ -55,7 +60,7 @@ class Neuron(OfLayer):
         return at(activations[self.name], self.position)[self.index]
 
     def check(self, shapes: Shapes) -> None:
-        _check_index("channel", self.index, shapes[self.name], -1, self.name)
+        _check_channel("channel", self.index, shapes, self.name)
         check_position(self.name, self.position, shapes, f"channel({self.name!r}, {self.index})")
 
 
@@ -83,7 +88,7 @@ class LogProbability(Objective):
         return jax.nn.log_softmax(activations[OUTPUT])[self.index]
 
     def check(self, shapes: Shapes) -> None:
-        _check_index("class", self.index, shapes[OUTPUT], -1, OUTPUT)
+        _check_channel("class", self.index, shapes, OUTPUT)
 
 
 def channel(layer: str, index: int) -> Objective:
@@ -94,7 +99,7 @@ def channel(layer: str, index: int) -> Objective:
       >>> (2 * channel("conv", 1) - 1.0)({"conv": jnp.array([[[0.0, 3.0]]])})
       Array(5., dtype=float32)
     """
-    return Channel(layer, _index(index))
+    return Channel(layer, as_index(index))
 
 
 def neuron(layer: str, index: int, position: Position | None = None) -> Objective:
@@ -103,9 +108,10 @@ def neuron(layer: str, index: int, position: Position | None = None) -> Objectiv
     Args:
       layer: the name of a layer.
       index: the channel.
-      position: (row, column) of a layer [H, W, C], (token,) of a layer [T, C].
+      position: (row, column) of a layer [H, W, C], (token,) of a layer [T, C]; (row, column) of its patches, too,
+        when T is a square number or one more (the class token).
     """
-    return Neuron(layer, _index(index), as_position(position))
+    return Neuron(layer, as_index(index), as_position(position))
 
 
 def unit(layer: str, index: int) -> Objective:
@@ -120,12 +126,12 @@ def layer(name: str) -> Objective:
 
 def logit(index: int) -> Objective:
     """One class score of the function's own output [classes]."""
-    return Channel(OUTPUT, _index(index))
+    return Channel(OUTPUT, as_index(index))
 
 
 def log_probability(index: int) -> Objective:
     """Log-probability of one class under the softmax of the function's own output [classes]."""
-    return LogProbability(_index(index))
+    return LogProbability(as_index(index))
 
 
 def with_class_probability(objective: Objective, weight: float) -> Objective:
@@ -138,52 +144,6 @@ def with_class_probability(objective: Objective, weight: float) -> Objective:
     return objective
 
 
-def at(values: Array, position: Position | None) -> Array:
-    """The activation vector [C] at a position, or at the centre."""
-    if position is None:
-        position = tuple(length // 2 for length in values.shape[:-1])
-    return values[position] if position else values
-
-
-def as_position(position: Position | None) -> Any:
-    """A position as whole numbers.
-
-    Raises:
-      InvalidInput: something else.
-    """
-    return None if position is None else tuple(map(_index, position))
-
-
-def check_position(name: str, position: Any, shapes: Shapes, remedy: str) -> None:
-    """Refuse a position that the layer does not have.
-
-    Raises:
-      InvalidInput: with the range that there is.
-    """
+def _check_channel(what: str, index: int, shapes: Shapes, name: str) -> None:
     shape = shapes[name]
-    if position is None:
-        return
-    if len(shape) != len(position) + 1 or len(shape) == 1:
-        raise InvalidInput(
-            f"a position in {name}, which is {list(shape)}",
-            "(row, column) in a layer [H, W, C], (token,) in a layer [T, C]",
-            remedy,
-        )
-    for axis, what in enumerate(("token",) if len(position) == 1 else ("row", "column")):
-        _check_index(what, position[axis], shape, axis, name)
-
-
-def _check_index(what: str, index: int, shape: tuple[int, ...], axis: int, name: str) -> None:
-    if not shape or not -shape[axis] <= index < shape[axis]:
-        most = shape[axis] - 1 if shape else "nothing"
-        raise InvalidInput(
-            f"{what} {index} of {name}", f"a {what} from 0 to {most}; {name} is {list(shape)}", f"{what} 0"
-        )
-
-
-def _index(number: int) -> Any:
-    if isinstance(number, bool) or not hasattr(number, "__index__"):
-        raise InvalidInput(
-            f"{number!r} as a channel, class or position", "a whole number", 'channel("conv1", 7)'
-        )
-    return int(number)
+    check_index(what, index, shape[-1] if shape else 0, name, shape)

@@ -12,7 +12,9 @@ from diffprog.graph.objectives import Objective, naturalness
 from diffprog.graph.objectives.references import Caricature, Style
 
 CHANNELS = 5
-SHAPES = {"map": (4, 3, CHANNELS), "tokens": (6, CHANNELS), "units": (CHANNELS,), "output": (7,)}
+SHAPES = {
+    "map": (4, 3, CHANNELS), "tokens": (6, CHANNELS), "patches": (17, CHANNELS), "units": (CHANNELS,), "output": (7,),
+}  # fmt: skip
 RANDOM = np.random.default_rng(3)
 
 
@@ -78,6 +80,17 @@ TABLE: dict[str, Entry] = {
     "neuron at": Entry(dp.neuron("map", 2, (3, 0)), lambda v: v["map"][3, 0, 2], dp.neuron("map", 0, (3,))),
     "neuron of tokens": Entry(
         dp.neuron("tokens", 2, (5,)), lambda v: v["tokens"][5, 2], dp.neuron("tokens", 2, (6,))
+    ),
+    "neuron of the central patch": Entry(
+        dp.neuron("patches", 2), lambda v: v["patches"][1:].reshape(4, 4, CHANNELS)[2, 2, 2]
+    ),
+    "neuron of a patch": Entry(
+        dp.neuron("patches", 2, (1, -1)),
+        lambda v: v["patches"][1:].reshape(4, 4, CHANNELS)[1, 3, 2],
+        dp.neuron("patches", 2, (0, 4)),
+    ),
+    "neuron of tokens without rows": Entry(
+        dp.neuron("tokens", 2), lambda v: v["tokens"][3, 2], dp.neuron("tokens", 2, (1, 1))
     ),
     "unit": Entry(dp.unit("units", 4), lambda v: v["units"][4], dp.neuron("units", 4, (0,))),
     "layer": Entry(dp.layer("tokens"), lambda v: (v["tokens"] ** 2).mean()),
