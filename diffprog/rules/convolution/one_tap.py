@@ -2,8 +2,9 @@
 
     x_out = x_in W        g_in = g_out W^T        g_W = x_in^T g_out
 
-for pixels as row vectors; with a stride, for every stride-th pixel. XLA's own weight gradient of it is three to ten
-times slower than the product on CPUs.
+for pixels as row vectors; with a stride, for every stride-th pixel. XLA's own weight gradient of it is two to eight
+times slower than the product on CPUs. The pixels are one axis before they are summed over: a product over three axes
+has its arrays transposed first, which took 1.8 times as long at 56 x 56.
 """
 
 from __future__ import annotations
@@ -37,10 +38,8 @@ def _input_gradient(g: Array, W: Array, shape: Shape) -> Array:
 
 
 def _weight_gradient(x: Array, g: Array, shape: Shape) -> Array:
-    pixels = tuple(range(g.ndim - 1))
-    g_W = lax.dot_general(
-        _read(x, shape), g, ((pixels, pixels), ((), ()))
-    )  # (pixels, C) (pixels, D) -> (C, D)
+    x, g = (array.reshape(-1, array.shape[-1]) for array in (_read(x, shape), g))
+    g_W = lax.dot_general(x, g, (((0,), (0,)), ((), ())))  # (pixels, C) (pixels, D) -> (C, D)
     return g_W.reshape((1,) * len(shape.axes) + g_W.shape)
 
 
