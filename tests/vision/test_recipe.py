@@ -215,6 +215,7 @@ PARTS = [
     canvases.Shared(canvases.Pixel(), (canvases.Coarse(2),), False, ((1.0,),)),
     canvases.Transparent(canvases.Pixel(), canvases.Pixel(channels=1)),
     canvases.Grey(canvases.Pixel(channels=1)),
+    canvases.Faded(canvases.Pixel(), 0.5),
     transforms.Pad(3, 0.1),
     transforms.Jitter(3),
     transforms.CropOrPad(3, 4, 0.1),
