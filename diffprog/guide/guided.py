@@ -7,26 +7,23 @@ writes how they came about. Files appear whole or not at all.
 from __future__ import annotations
 
 import io
-import json
 import os
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, PngImagePlugin
+from PIL import Image
 
 from diffprog.errors import BadFile, InvalidInput, Unreachable
 from diffprog.files import check_path, write_whole
 from diffprog.guide.prompts import Prompt
 from diffprog.vision.films import check_film, write_film
+from diffprog.vision.picture_files import png, read_png, to_bytes, versions
+from diffprog.vision.sheet import laid_out
 
 METADATA_KEY = "diffprog guide"
-PACKAGES = ("diffprog", "jax", "jaxlib", "flax", "optax", "numpy")
-MARGIN = 4
 SHOWN = 128  # smaller pictures are shown enlarged, by a whole factor, so that a face can be seen
-LARGEST_MANIFEST = 1 << 20
 MOST_FRAMES = 100
 FRAMES_PER_SECOND = 16.0
 REST_SECONDS = 1.5
@@ -74,7 +71,7 @@ class Guided:
 
     def sheet(self) -> Image.Image:
         """The picture, or all of them in a grid, prompt by prompt."""
-        return sheet(self.images, self._columns())
+        return sheet(self.images, self.settings["n"])
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write a PNG that carries what it was made with.
@@ -84,11 +81,7 @@ class Guided:
           Unreachable: a folder that is not there or cannot be written.
         """
         path = check_path(path, (".png",))
-        info = PngImagePlugin.PngInfo()
-        info.add_text(METADATA_KEY, json.dumps(self.manifest()))
-        buffer = io.BytesIO()
-        self.sheet().save(buffer, "PNG", pnginfo=info, optimize=True)
-        write_whole(path, buffer.getvalue())
+        write_whole(path, png(self.sheet(), self.manifest(), METADATA_KEY, optimize=True))
         return path
 
     def save_film(self, path: str | os.PathLike[str]) -> Path:
@@ -117,7 +110,7 @@ class Guided:
 
     def _frame(self, number: int) -> np.ndarray:
         assert self.frames is not None
-        return np.asarray(sheet(self.frames[number].astype(np.float32) / 255, self._columns()))
+        return np.asarray(sheet(self.frames[number].astype(np.float32) / 255, self.settings["n"]))
 
     def manifest(self) -> dict[str, Any]:
         """What the PNG carries: plain numbers, strings, lists and dictionaries."""
@@ -129,12 +122,8 @@ class Guided:
             "augmented_scores": _rounded(self.augmented),
             "start_scores": _rounded(self.start_scores),
             "stopped": self.stopped,
-            "versions": {package: version(package) for package in PACKAGES},
+            "versions": versions(),
         }
-
-    def _columns(self) -> int:
-        each = self.settings["n"]
-        return each if 1 < each < len(self.images) else 0
 
     def _repr_png_(self) -> bytes:
         buffer = io.BytesIO()
@@ -142,29 +131,16 @@ class Guided:
         return buffer.getvalue()
 
 
-def sheet(images: np.ndarray, columns: int = 0) -> Image.Image:
+def sheet(images: np.ndarray, each: int = 1) -> Image.Image:
     """Pictures [m, H, W, 3] in [0, 1] in a grid, small ones enlarged; one alone without a margin.
 
     Args:
       images: float32 [m, H, W, 3].
-      columns: of the grid; 0: about a square.
+      each: how many of them are of one prompt; where there are several of several, each prompt gets a row.
     """
-    pixels = np.round(np.clip(np.nan_to_num(images), 0, 1) * 255).astype(np.uint8)
+    pixels = to_bytes(np.nan_to_num(images))
     factor = max(1, SHOWN // max(pixels.shape[1:3]))
-    pixels = pixels.repeat(factor, 1).repeat(factor, 2)
-    if len(pixels) == 1:
-        return Image.fromarray(pixels[0])
-    count, height, width = pixels.shape[:3]
-    columns = columns or int(np.ceil(np.sqrt(count)))
-    rows = -(-count // columns)
-    drawn = np.full(
-        (rows * (height + MARGIN) + MARGIN, columns * (width + MARGIN) + MARGIN, 3), 255, np.uint8
-    )
-    for number, picture in enumerate(pixels):
-        top = MARGIN + (number // columns) * (height + MARGIN)
-        left = MARGIN + (number % columns) * (width + MARGIN)
-        drawn[top : top + height, left : left + width] = picture
-    return Image.fromarray(drawn)
+    return Image.fromarray(laid_out(pixels.repeat(factor, 1).repeat(factor, 2), each))
 
 
 def read_manifest(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -175,8 +151,7 @@ def read_manifest(path: str | os.PathLike[str]) -> dict[str, Any]:
       BadFile: not a PNG that `Guided.save` wrote.
     """
     try:
-        with Image.open(path, formats=("PNG",)) as picture:
-            found = json.loads(str(picture.info.get(METADATA_KEY, ""))[:LARGEST_MANIFEST])
+        found = read_png(path, METADATA_KEY)
         if not isinstance(found, dict) or "prompts" not in found:
             raise ValueError("no prompts")
     except FileNotFoundError:

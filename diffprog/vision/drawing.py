@@ -6,29 +6,24 @@ travel in its metadata, and `read_request` gets them back. Files appear whole or
 
 from __future__ import annotations
 
-import io
-import json
 import os
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
-from PIL import Image, PngImagePlugin
+from PIL import Image
 
 from diffprog.errors import BadFile, InvalidInput, Unreachable
 from diffprog.files import check_path, write_whole
 from diffprog.graph.objectives import Objective, objective_from_dict, objective_to_dict
 from diffprog.graph.objectives.record import LARGEST_ARRAY
 from diffprog.vision.canvases.canvas import height_width
+from diffprog.vision.picture_files import png, read_png, to_bytes, versions
 from diffprog.vision.recipes import Recipe
 from diffprog.vision.sheet import laid_out
 
-METADATA_KEY = "diffprog"
-PACKAGES = ("diffprog", "jax", "jaxlib", "flax", "optax", "numpy")
-LARGEST_METADATA = 1 << 20
 # A file from outside cannot ask for more than this; nobody draws so much into one picture by hand.
 LARGEST_REQUEST = {"size": 4096, "steps": 100_000, "pictures": 1024, "views": 256}
 
@@ -67,7 +62,7 @@ class Drawing:
         Raises:
           InvalidInput: pictures of a number of channels that no PNG has.
         """
-        pixels = np.round(np.clip(self.images, 0, 1) * 255).astype(np.uint8)
+        pixels = to_bytes(self.images)
         if pixels.shape[-1] not in (1, 3, 4):
             raise InvalidInput(
                 f"pictures of {pixels.shape[-1]} channels to save",
@@ -99,7 +94,7 @@ class Drawing:
             "scores": [round(float(score), 4) for score in self.scores],
             "robust_scores": [round(float(score), 4) for score in self.robust_scores],
             "stopped": self.stopped,
-            "versions": {package: version(package) for package in PACKAGES},
+            "versions": versions(),
         }
 
     def _written_objectives(self) -> list[dict[str, Any]]:
@@ -109,11 +104,7 @@ class Drawing:
         return [objective_to_dict(objective, largest) for objective in self.objectives]
 
     def _png(self) -> bytes:
-        info = PngImagePlugin.PngInfo()
-        info.add_text(METADATA_KEY, json.dumps(self.metadata()))
-        buffer = io.BytesIO()
-        self.sheet().save(buffer, "PNG", pnginfo=info, optimize=True)
-        return buffer.getvalue()
+        return png(self.sheet(), self.metadata(), optimize=True)
 
     def _repr_png_(self) -> bytes:
         return self._png()
@@ -138,9 +129,7 @@ def read_request(path: str | os.PathLike[str]) -> Request:
       BadFile: not a PNG that `Drawing.save` wrote.
     """
     try:
-        with Image.open(path, formats=("PNG",)) as picture:
-            text = str(picture.info.get(METADATA_KEY, ""))
-        data = json.loads(text[:LARGEST_METADATA])
+        data = read_png(path)
         request = Request(
             model=data["model"],
             title=data["title"],

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 import os
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,10 @@ from PIL import Image, PngImagePlugin
 
 from diffprog.errors import BadFile, Unreachable
 from diffprog.files import check_path, write_whole
-from diffprog.vision.drawing import LARGEST_METADATA, METADATA_KEY
 
+METADATA_KEY = "diffprog"
+LARGEST_METADATA = 1 << 20
+PACKAGES = ("diffprog", "jax", "jaxlib", "flax", "optax", "numpy")
 PICTURES = (".png", ".jpg", ".jpeg")
 JPEG_QUALITY = 95
 LARGEST_COMMENT = 60_000  # a comment of a JPEG holds 65,533 bytes
@@ -26,6 +29,11 @@ LARGEST_COMMENT = 60_000  # a comment of a JPEG holds 65,533 bytes
 def to_bytes(pixels: np.ndarray) -> np.ndarray:
     """float [..., 3] in [0, 1] rounded to uint8."""
     return np.round(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
+
+
+def versions() -> dict[str, str]:
+    """Of what pictures are made with, so that a picture can be made again."""
+    return {package: version(package) for package in PACKAGES}
 
 
 def write_picture(path: str | os.PathLike[str], pixels: np.ndarray, settings: dict[str, Any]) -> Path:
@@ -48,16 +56,27 @@ def write_picture(path: str | os.PathLike[str], pixels: np.ndarray, settings: di
 def encode(pixels: np.ndarray, settings: dict[str, Any], ending: str) -> bytes:
     """The bytes of such a file."""
     picture, buffer = Image.fromarray(to_bytes(pixels)), io.BytesIO()
-    text = json.dumps(settings)
     if ending == ".png":
-        info = PngImagePlugin.PngInfo()
-        info.add_text(METADATA_KEY, text)
-        picture.save(buffer, "PNG", pnginfo=info)
-    else:
-        picture.save(
-            buffer, "JPEG", quality=JPEG_QUALITY, subsampling=0, comment=text.encode()[:LARGEST_COMMENT]
-        )
+        return png(picture, settings)
+    comment = json.dumps(settings).encode()[:LARGEST_COMMENT]
+    picture.save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling=0, comment=comment)
     return buffer.getvalue()
+
+
+def png(
+    picture: Image.Image, settings: dict[str, Any], key: str = METADATA_KEY, optimize: bool = False
+) -> bytes:
+    """The bytes of a PNG that carries settings as a text of the name `key`; `optimize` for a smaller file."""
+    info, buffer = PngImagePlugin.PngInfo(), io.BytesIO()
+    info.add_text(key, json.dumps(settings))
+    picture.save(buffer, "PNG", pnginfo=info, optimize=optimize)
+    return buffer.getvalue()
+
+
+def read_png(path: str | os.PathLike[str], key: str = METADATA_KEY) -> Any:
+    """What a PNG carries; whatever is wrong with the file, which may come from anywhere, is raised as it is."""
+    with Image.open(path, formats=("PNG",)) as picture:
+        return json.loads(str(picture.info.get(key, ""))[:LARGEST_METADATA])
 
 
 def read_settings(path: str | os.PathLike[str]) -> dict[str, Any]:

@@ -9,17 +9,15 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from diffprog.graph.objectives import Objective
-from diffprog.vision.drawing import PACKAGES
 from diffprog.vision.dreams.recipe import DreamRecipe
 from diffprog.vision.films import write_film
-from diffprog.vision.picture_files import encode, write_picture
+from diffprog.vision.picture_files import encode, versions, write_picture
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +59,7 @@ class Dream:
             "notes": list(self.notes),
             "steps": len(self.scores),
             "stopped": self.stopped,
-            "versions": {package: version(package) for package in PACKAGES},
+            "versions": versions(),
         }
 
     def save(self, path: str | os.PathLike[str]) -> Path:

@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from diffprog.errors import BadFile, InvalidInput
 from diffprog.files import write_whole
 from diffprog.graph import Graph
-from diffprog.vision.drawing import METADATA_KEY
+from diffprog.vision.picture_files import read_png
 from diffprog.vision.sweeps.units import Unit
 
 NAME = "manifest.json"
@@ -99,8 +98,7 @@ def record(folder: Path, unit: Unit) -> dict[str, Any]:
     """
     path = folder / unit.file
     try:
-        with Image.open(path, formats=("PNG",)) as picture:
-            told = json.loads(str(picture.info[METADATA_KEY])[:LARGEST])
+        told = read_png(path)
         return {
             "score": float(told["scores"][0]),
             "robust": float(told["robust_scores"][0]),
