@@ -9,8 +9,9 @@ from __future__ import annotations
 import difflib
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 from diffprog.errors import BadFile, InvalidInput, Unreachable
 from diffprog.models import Card
@@ -39,16 +40,26 @@ def whole(option: str, number: int, least: int, most: int | None = None) -> int:
     return number
 
 
+def one_of(option: str, name: str, names: Iterable[str]) -> str:
+    """A name that is one of these.
+
+    Raises:
+        InvalidInput: it is not; the nearest is offered.
+    """
+    listed = list(names)
+    if name in listed:
+        return name
+    near = difflib.get_close_matches(name.lower(), listed, n=1, cutoff=0.0)
+    raise InvalidInput(f"{option} {name}", "one of " + ", ".join(listed), f"{option} {near[0]}")
+
+
 def recipe(name: str) -> Recipe:
     """The recipe of a name.
 
     Raises:
         InvalidInput: there is none; the nearest is offered.
     """
-    if name in recipes.RECIPES:
-        return recipes.RECIPES[name]
-    near = difflib.get_close_matches(name.lower(), recipes.RECIPES, n=1, cutoff=0.0)
-    raise InvalidInput(f"--recipe {name}", "one of " + ", ".join(recipes.RECIPES), f"--recipe {near[0]}")
+    return recipes.RECIPES[one_of("--recipe", name, recipes.RECIPES)]
 
 
 def recipe_name(recipe: Recipe) -> str:
@@ -107,26 +118,46 @@ def destination(path: Path, check: Callable[[Path], Path] = check_destination) -
         ) from None
 
 
-def default_destination(text: str) -> Path:
+def default_destination(
+    text: str, read: Callable[[Path], Any] = read_request, maker: str = "diffprog"
+) -> Path:
     """A path in the current folder named after what the user typed; only our own pictures are replaced.
 
+    Args:
+        text: what was typed.
+        read: as in `replaceable`.
+        maker: as in `replaceable`.
+
     Raises:
-        InvalidInput: there is such a file, and it is not a picture that diffprog drew.
+        InvalidInput: there is such a file, and it is not ours.
         Unreachable: the current folder cannot be written.
 
     Example:
-        >>> str(default_destination("fire5/expand3x3:12"))
-        'fire5_expand3x3_12.png'
+        >>> [str(default_destination(text)) for text in ("fire5/expand3x3:12", "a person, smiling | a hat:-1")]
+        ['fire5_expand3x3_12.png', 'a_person_smiling_a_hat_-1.png']
     """
     stem = re.sub(r"[^\w-]+", "_", text).strip("_-")[:LONGEST_STEM] or "picture"
-    path = destination(Path(f"{stem}.png"))
+    return replaceable(destination(Path(f"{stem}.png")), read, maker)
+
+
+def replaceable(path: Path, read: Callable[[Path], Any], maker: str) -> Path:
+    """A path that the user did not choose, if it is free or what is there can be made again.
+
+    Args:
+        path: where we would write.
+        read: reads what a file of ours says of itself, and raises `BadFile` for any other.
+        maker: the command that makes such files.
+
+    Raises:
+        InvalidInput: there is a file that is not ours.
+    """
     try:
         if path.exists():
-            read_request(path)
+            read(path)
     except BadFile:
         raise InvalidInput(
-            f"{path}, which is there and was not drawn by diffprog",
-            "a new file, or one that can be drawn again",
-            f"--out {stem}_drawn.png, or --out {path} to replace it",
+            f"{path}, which is there and was not made by {maker}",
+            "a new file, or one that can be made again",
+            f"--out {path.stem}_2{path.suffix}, or --out {path} to replace it",
         ) from None
     return path

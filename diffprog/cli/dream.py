@@ -10,7 +10,7 @@ import typer
 from diffprog import models
 from diffprog.cli import checks, units
 from diffprog.cli.failures import INTERRUPTED, UNEXPECTED
-from diffprog.errors import BadFile, InvalidInput
+from diffprog.errors import InvalidInput
 from diffprog.files import check_path
 from diffprog.graph.objectives import Objective, layer
 from diffprog.models import Network
@@ -119,17 +119,8 @@ def _destination(wish: Wish) -> Path:
     check = check_film if film else lambda path: check_path(path, PICTURES)
     if wish.out is not None:
         return checks.destination(wish.out, check)
-    path = checks.destination(Path(f"{wish.photo.stem or 'photo'}_dream{'.gif' if film else '.png'}"), check)
-    try:
-        if path.exists():
-            read_settings(path)
-    except BadFile:
-        raise InvalidInput(
-            f"{path}, which is there and was not made by diffprog",
-            "a new file, or a dream to replace",
-            f"--out {path.stem}_2{path.suffix}, or --out {path} to replace it",
-        ) from None
-    return path
+    own = Path(f"{wish.photo.stem or 'photo'}_dream{'.gif' if film else '.png'}")
+    return checks.replaceable(checks.destination(own, check), read_settings, "diffprog")
 
 
 def _finish(made: Dream | Film, path: Path, what: str, wish: Wish, photo: Photo) -> None:

@@ -5,8 +5,6 @@ Here the strings of the command line become objects; everything is checked befor
 
 from __future__ import annotations
 
-import difflib
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +16,7 @@ import typer
 from diffprog import models
 from diffprog.cli import checks
 from diffprog.cli.failures import INTERRUPTED, UNEXPECTED
-from diffprog.errors import BadFile, InvalidInput, Unreachable
+from diffprog.errors import InvalidInput, Unreachable
 from diffprog.guide import Guided, Scorer, generators, guide, judged, prompt, read_manifest, scorers
 from diffprog.vision.canvases import CPPN, Fourier, Pixel
 from diffprog.vision.films import check_film
@@ -68,7 +66,11 @@ def run(wish: Wish) -> None:
     """
     words, make = prompt(wish.prompt), maker(wish.generator, wish.weights)
     check(wish)
-    path = checks.destination(wish.out) if wish.out else default_destination(wish.prompt)
+    path = (
+        checks.destination(wish.out)
+        if wish.out
+        else checks.default_destination(wish.prompt, read_manifest, "diffprog guide")
+    )
     film = None if wish.film is None else check_film(wish.film)
     scoring, making = scorer_of(wish), make()
     made = guide(
@@ -97,11 +99,11 @@ def check(wish: Wish) -> None:
     Raises:
         InvalidInput, Unreachable: what is wrong.
     """
-    known("--scorer", wish.scorer, SCORERS)
-    known("--model", wish.model, models.names())
+    checks.one_of("--scorer", wish.scorer, SCORERS)
+    checks.one_of("--model", wish.model, models.names())
     check_clip(wish.scorer, wish.clip, wish.tokenizer)
     if wish.judge is not None:
-        known("--judge-model", wish.judge, models.names())
+        checks.one_of("--judge-model", wish.judge, models.names())
     if wish.judge == wish.model and wish.scorer != "clip":
         raise InvalidInput(
             f"the judge {wish.judge}, which is the network that scores",
@@ -150,7 +152,7 @@ def maker(generator: str, weights: Path | None) -> Callable[[], Any]:
         InvalidInput: an unknown name, weights that are missing, or that a generator has of its own.
         Unreachable: no such file.
     """
-    known("--generator", generator, [*GENERATORS, *PUBLISHED])
+    checks.one_of("--generator", generator, [*GENERATORS, *PUBLISHED])
     if generator in PUBLISHED:
         if weights is None:
             raise InvalidInput(
@@ -202,42 +204,6 @@ def line(scores: np.ndarray) -> str:
     """A few scores in one line."""
     shown = "  ".join(f"{score:.2f}" for score in scores[:8])
     return shown if len(scores) <= 8 else f"{shown}  and {len(scores) - 8} more"
-
-
-def known(option: str, name: str, names: Any) -> Any:
-    """What a name stands for; the name itself where `names` are only names.
-
-    Raises:
-        InvalidInput: there is none; the nearest is offered.
-    """
-    if name in names:
-        return names[name] if isinstance(names, dict) else name
-    near = difflib.get_close_matches(name.lower(), list(names), n=1, cutoff=0.0)
-    raise InvalidInput(f"{option} {name}", "one of " + ", ".join(names), f"{option} {near[0]}")
-
-
-def default_destination(text: str) -> Path:
-    """A path in the current folder named after the prompt; only our own pictures are replaced.
-
-    Raises:
-        InvalidInput: there is such a file, and it is not a picture that `diffprog guide` made.
-
-    Example:
-        >>> str(default_destination("a person, wearing sunglasses | a hat:-1"))
-        'a_person_wearing_sunglasses_a_hat_-1.png'
-    """
-    stem = re.sub(r"[^\w-]+", "_", text).strip("_-")[: checks.LONGEST_STEM] or "picture"
-    path = checks.destination(Path(f"{stem}.png"))
-    try:
-        if path.exists():
-            read_manifest(path)
-    except BadFile:
-        raise InvalidInput(
-            f"{path}, which is there and was not made by diffprog guide",
-            "a new file, or one that can be made again",
-            f"--out {stem}_drawn.png, or --out {path} to replace it",
-        ) from None
-    return path
 
 
 def judge_for(model: str, judge: bool, named: str | None) -> str | None:

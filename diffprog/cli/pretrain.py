@@ -36,8 +36,7 @@ def run(out: Path, epochs: float, batch: int, size: int, loss: str, devices: int
         typer.Exit: it did not come to its end; the checkpoint was kept, and that is said.
     """
     path = _destination(out)
-    if loss not in LOSSES:
-        raise InvalidInput(f"--loss {loss}", "one of " + ", ".join(LOSSES), f"--loss {LOSSES[0]}")
+    checks.one_of("--loss", loss, LOSSES)
     checks.whole("--batch", batch, 2)
     checks.whole("--size", size, SMALL.patches, LARGEST_PICTURE)
     checks.whole("--seed", seed, 0, checks.LARGEST_SEED)

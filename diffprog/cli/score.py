@@ -13,10 +13,9 @@ import typer
 
 from diffprog import models
 from diffprog.cli import checks, units
-from diffprog.cli.guide import known
 from diffprog.cli.listings import columns
 from diffprog.errors import InvalidInput
-from diffprog.vision.measures import Measures, Subject, measure, subjects, to_json
+from diffprog.vision.measures import Measures, Repeated, Subject, measure, subjects, to_json
 
 MOST_DRAWS = 100_000
 NONE, UNKNOWN = "none", "–"
@@ -53,9 +52,9 @@ def run(wish: Wish) -> None:
     checks.whole("--draws", wish.draws, 1, MOST_DRAWS)
     checks.whole("--seed", wish.seed, 0, checks.LARGEST_SEED)
     if wish.model is not None:
-        known("--model", wish.model, models.names())
+        checks.one_of("--model", wish.model, models.names())
     for judge in wish.judges:
-        known("--judge", judge, (*models.names(), NONE))
+        checks.one_of("--judge", judge, (*models.names(), NONE))
     found = [one for path in wish.pictures for one in subjects(path)]
     rows: list[Measures | None] = [None] * len(found)
     for name in dict.fromkeys(_model_of(one, wish) for one in found):
@@ -142,24 +141,17 @@ def _summaries(rows: Sequence[Measures], judges: Sequence[str]) -> list[str]:
         if len(verdicts) > 1:
             first, five = sum(one.top1 for one in verdicts), sum(one.top5 for one in verdicts)
             lines.append(f"{judge}: first in {first} of {len(verdicts)}, among the first five in {five}")
-    for row in {row.variety: row for row in rows if row.variety is not None}.values():
-        assert row.variety is not None
+    for variety, title in {row.variety: row.title for row in rows if row.variety is not None}.items():
         lines.append(
-            f"{row.title}: {row.variety.pictures} pictures, variety {row.variety.value:.3f} by {row.variety.layer}"
+            f"{title}: {variety.pictures} pictures, variety {variety.value:.3f} by {variety.layer}"
             " (0 the same texture, 1 nothing in common)"
         )
-    return lines + [line for row in _files(rows) for line in [_again(row)] if line]
+    # All pictures of one file share what drawing it again gave.
+    again = {id(row.repeated): (row.name, row.repeated) for row in rows if row.repeated is not None}
+    return [*lines, *(_drawn_again(name.split(" #")[0], found) for name, found in again.values())]
 
 
-def _files(rows: Sequence[Measures]) -> list[Measures]:
-    """One row for every file that was drawn again."""
-    return list({id(row.repeated): row for row in rows if row.repeated is not None}.values())
-
-
-def _again(row: Measures) -> str:
-    again = row.repeated
-    assert again is not None
-    name = row.name.split(" #")[0]
+def _drawn_again(name: str, again: Repeated) -> str:
     same = (
         "the same picture to the last bit of its pixels"
         if again.same

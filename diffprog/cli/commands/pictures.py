@@ -165,7 +165,7 @@ def score(
     ] = None,
     unit: Annotated[
         str | None,
-        typer.Option("--unit", "-u", help=f"{UNIT_HELP}", show_default="what each picture says"),
+        typer.Option("--unit", "-u", help=UNIT_HELP, show_default="what each picture says"),
     ] = None,
     judge: Annotated[
         list[str] | None,
