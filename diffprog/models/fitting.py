@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import flax.linen as nn
@@ -12,12 +11,15 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from diffprog.errors import BadFile
+from diffprog.models.differences import Shown
+from diffprog.models.layouts import Tensors
 
+FETCH_AGAIN = "fetching the file again"  # of weights that the user has
 REMEDY = "fetching them again: remove them from the cache folder; or, if embedded, install diffprog again"
 
 
 def fitted(
-    module: nn.Module, example: Any, tensors: Mapping[str, np.ndarray], title: str, remedy: str = REMEDY
+    module: nn.Module, example: Any, tensors: Tensors, title: str, remedy: str = REMEDY
 ) -> dict[str, Any]:
     """The parameters of a module, nested by layer.
 
@@ -53,3 +55,27 @@ def fits(tensor: np.ndarray | None, shape: tuple[int, ...]) -> bool:
     if tensor is None or tensor.shape != shape or tensor.dtype != np.float32:
         return False
     return bool(np.isfinite(tensor).all())
+
+
+def as_float32(tensors: Tensors, path: str, shown: Shown) -> dict[str, np.ndarray]:
+    """Tensors in float32, whatever precision they were kept in.
+
+    Args:
+        tensors: by published name.
+        path: of the file, for the message.
+        shown: from a published name to that of the file.
+
+    Raises:
+        BadFile: numbers that are not real, or not finite.
+    """
+    wide = {}
+    for name, tensor in tensors.items():
+        real = tensor.dtype.kind == "f" or "float" in str(tensor.dtype)  # bfloat16 is of another kind
+        wide[name] = tensor.astype(np.float32, copy=False) if real else tensor
+        if not real or not np.isfinite(wide[name]).all():
+            raise BadFile(
+                f"{path}: the tensor {shown(name)} of {tensor.dtype}" + (", not all finite" if real else ""),
+                "finite real numbers",
+                FETCH_AGAIN,
+            )
+    return wide

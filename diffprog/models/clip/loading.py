@@ -7,27 +7,28 @@ to the published layout first, and then to that of the modules.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import os
 import re
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from diffprog import weights
-from diffprog.errors import InvalidInput, Unreachable
+from diffprog.errors import Unreachable
 from diffprog.models.clip import settings as configuration
 from diffprog.models.clip.architecture import KNOWN, Architecture, recognize
 from diffprog.models.clip.building import build
 from diffprog.models.clip.completing import check_activation, completed
-from diffprog.models.clip.fitting import as_float32, check_fit, check_kind
+from diffprog.models.clip.fitting import check_fit, unrecognized
 from diffprog.models.clip.hugging_face import hugging_face_name, is_hugging_face, to_published
 from diffprog.models.clip.model import Clip
-from diffprog.models.clip.published import SIZES_IN_ARCHIVES, shapes_of
+from diffprog.models.clip.published import SIZES_IN_ARCHIVES, ignored, shapes_of
 from diffprog.models.clip.saving import described
 from diffprog.models.clip.tokenizer import Tokenizer
 from diffprog.models.clip.vocabulary import Vocabulary, for_tower, read_vocabulary
+from diffprog.models.differences import Shown
+from diffprog.models.fitting import as_float32
+from diffprog.models.layouts import Shapes, Tensors, by_name
 
 FILES = (
     "model.safetensors",
@@ -69,28 +70,23 @@ def load(
         Unreachable: no such file, or a folder without one.
     """
     path = weight_file(Path(path))
-    wanted = _named(architecture)
+    own = isinstance(architecture, Architecture)  # of which the caller knows all
+    wanted = (
+        by_name("the architecture", architecture, KNOWN) if isinstance(architecture, str) else architecture
+    )
     check_activation(activation)
     raw = {_unwrapped(name): tensor for name, tensor in weights.read(path).items()}
     told = described(path)
-    shown: Callable[[str], str] = hugging_face_name if is_hugging_face(raw) else str
+    shown: Shown = hugging_face_name if is_hugging_face(raw) else str
     tensors = to_published(raw) if is_hugging_face(raw) else raw
-    shapes = shapes_of(tensors)
-    found = wanted or (told.architecture if told else recognize(shapes))
-    if found is None:
-        raise check_kind(shapes, str(path), shown)
-    check_fit(shapes, found, str(path), shown)
-    if told and not isinstance(architecture, Architecture):
-        found = told.architecture
-        check_fit(shapes, found, str(path), shown)
-    if told or isinstance(architecture, Architecture):
+    found = _fitting(shapes_of(tensors), wanted, told.architecture if told and not own else None, path, shown)
+    if told or own:
         found = dataclasses.replace(found, activation=activation or found.activation)
     else:
-        said = configuration.read_settings(Path(config)) if config is not None else configuration.beside(path)
-        origin = "quick_gelu" if set(SIZES_IN_ARCHIVES) <= set(tensors) else None
-        found = completed(found, said, activation, origin, str(path))
+        found = _completed(found, tensors, path, config, activation)
     chosen = told.vocabulary if told and tokenizer is None else tokenizer
-    return build(found, as_float32(tensors, str(path), shown), partial(_tokenizer, path, chosen, found))
+    parameters = {name: tensor for name, tensor in tensors.items() if not ignored(name)}
+    return build(found, as_float32(parameters, str(path), shown), partial(_tokenizer, path, chosen, found))
 
 
 def weight_file(path: Path) -> Path:
@@ -112,6 +108,28 @@ def weight_file(path: Path) -> Path:
     return found
 
 
+def _fitting(
+    shapes: Shapes, wanted: Architecture | None, told: Architecture | None, path: Path, shown: Shown
+) -> Architecture:
+    """What the tensors are of: as the file tells, as it was wanted, else recognized. Both of the first must fit."""
+    candidates = [one for one in (wanted, told) if one is not None] or [recognize(shapes)]
+    for one in candidates:
+        if one is None:
+            raise unrecognized(shapes, str(path), shown)
+        check_fit(shapes, one, str(path), shown)
+        found = one
+    return found
+
+
+def _completed(
+    found: Architecture, tensors: Tensors, path: Path, config: Any, activation: str | None
+) -> Architecture:
+    """With what the configuration says, and the marks of OpenAI's archives."""
+    said = configuration.read_settings(Path(config)) if config is not None else configuration.beside(path)
+    origin = "quick_gelu" if set(SIZES_IN_ARCHIVES) <= set(tensors) else None
+    return completed(found, said, activation, origin, str(path))
+
+
 def _tokenizer(path: Path, chosen: Any, architecture: Architecture) -> Tokenizer:
     size, context = architecture.text.vocabulary, architecture.text.context
     if isinstance(chosen, Vocabulary):
@@ -129,16 +147,3 @@ def _unwrapped(name: str) -> str:
         "",
         name,
     )
-
-
-def _named(architecture: str | Architecture | None) -> Architecture | None:
-    if architecture is None or isinstance(architecture, Architecture):
-        return architecture
-    if architecture not in KNOWN:
-        near = difflib.get_close_matches(str(architecture), KNOWN, n=1, cutoff=0.3)
-        raise InvalidInput(
-            f"the architecture {architecture!r}",
-            "one of " + ", ".join(KNOWN),
-            repr(near[0]) if near else "leaving it out: it is recognized from the weights",
-        )
-    return KNOWN[architecture]

@@ -7,16 +7,14 @@ folded in. Other layouts are renamed to this one first (`hugging_face`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import numpy as np
 
-from diffprog.models.clip.architecture import Architecture, ResNet, Shapes, VisionTransformer
+from diffprog.models.clip.architecture import Architecture, ResNet, VisionTransformer
 from diffprog.models.clip.resnet import EXPANSION
+from diffprog.models.layouts import Entries, Shapes, Tensors
 from diffprog.models.network import STATISTICS
-
-Tensors = Mapping[str, np.ndarray]
-Entries = Iterator[tuple[str, tuple[int, ...]]]
 
 BATCH_NORM_EPSILON = 1e-5
 NORM_PARTS = ("weight", "bias", "running_mean", "running_var")

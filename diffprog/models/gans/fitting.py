@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from diffprog.errors import BadFile
-from diffprog.models.differences import MOST_SHOWN, Shapes, Shown, differences, listed
-
-Tensors = Mapping[str, np.ndarray]
+from diffprog.models import differences
+from diffprog.models.differences import MOST_SHOWN, Shown, listed, looks_like
+from diffprog.models.layouts import Shapes, Tensors
 
 OTHERS = {  # a part of a name that only this network has -> what it is
     "G.shared": "BigGAN of another program (ajbrock's), which is not read here",
@@ -72,22 +72,19 @@ class Kind:
         every = self.expected(architecture)
         return {name: shape for name, shape in every.items() if name in got or not self.optional(name)}
 
+    def layouts(self, got: Shapes) -> dict[str, Shapes]:
+        """The tensors of every published network of the family, by its name; see `wanted`."""
+        return {name: self.wanted(known, got) for name, known in self.known.items()}
+
 
 def check_fit(kind: Kind, architecture: Any, got: Shapes, path: str, shown: Shown) -> None:
-    """Refuse tensors that are not exactly those of an architecture.
+    """Refuse tensors that are not exactly those of an architecture; see `differences.check_fit`.
 
     Raises:
         BadFile: with the keys that differ, and the published architecture that they fit or come nearest to.
     """
-    wanted = kind.wanted(architecture, got)
-    found = differences(got, wanted)
-    if found.total:
-        raise BadFile(
-            f"{path}: weights that are not those of {kind.title} {architecture.name}: "
-            f"{found.said(got, wanted, shown)}",
-            f"the {len(wanted)} tensors of {architecture.name}, no fewer and no more",
-            _nearest(kind, got, shown),
-        )
+    title, wanted = f"{kind.title} {architecture.name}", kind.wanted(architecture, got)
+    differences.check_fit(got, wanted, title, path, shown, lambda: kind.layouts(got))
 
 
 def incomplete(kind: Kind, got: Shapes, path: str, shown: Shown) -> BadFile:
@@ -95,7 +92,7 @@ def incomplete(kind: Kind, got: Shapes, path: str, shown: Shown) -> BadFile:
     return BadFile(
         f"{path}: weights of a {kind.title} that is not complete, or whose layers do not follow each other",
         "all tensors of the generator, of sizes that fit together",
-        _nearest(kind, got, shown),
+        differences.advice(got, kind.layouts(got), shown),
     )
 
 
@@ -109,7 +106,7 @@ def stranger(kind: Kind | None, kinds: Sequence[Kind], tensors: Tensors, path: s
         first = next(iter(kind.known.values()))
         shapes = {name: tensor.shape for name, tensor in tensors.items()}
         needed = kind.wanted(first, shapes)
-        missing = differences(shapes, needed).said(shapes, needed, str)
+        missing = differences.compare(shapes, needed).said(shapes, needed, str)
         said = f"{said}; next to {first.name}: {missing}"
     marks = " or ".join(mark for one in wanted for mark in one.marks)
     return BadFile(said, f"a file with a tensor {marks}", _what_it_is(kinds, tensors))
@@ -121,38 +118,8 @@ def _what_it_is(kinds: Sequence[Kind], tensors: Tensors) -> str:
             published, _ = kind.published(tensors)
             shapes = kind.shapes(published)
             found = kind.recognize(shapes)
-            fits = found is not None and not differences(shapes, kind.wanted(found, shapes)).total
+            fits = found and not differences.compare(shapes, kind.wanted(found, shapes)).total
             what = f"they fit {kind.title} {found.name}" if fits else f"they look like a {kind.title}"
             return f"kind={kind.name!r} (--generator {kind.name}): {what}"
-    other = next((what for mark, what in OTHERS.items() if any(mark in name for name in tensors)), None)
+    other = looks_like(tensors, OTHERS)
     return f"another file: these look like {other}" if other else "another file, or the whole one"
-
-
-def _nearest(kind: Kind, got: Shapes, shown: Shown) -> str:
-    """Which published network of the family tensors fit, or come nearest to and how."""
-    every = [(known, kind.wanted(known, got)) for known in kind.known.values()]
-    known, wanted = min(every, key=lambda pair: differences(got, pair[1]).total)
-    found = differences(got, wanted)
-    if not found.total:
-        return f"architecture={known.name!r}, which they fit; or leave it out, and it is recognized"
-    said = found.said(got, wanted, shown)
-    return f"the whole file; the published network that these come nearest to is {known.name}: {said}"
-
-
-def as_float32(tensors: Tensors, path: str, shown: Shown) -> dict[str, np.ndarray]:
-    """Tensors in float32, whatever precision they were kept in.
-
-    Raises:
-        BadFile: numbers that are not real, or not finite.
-    """
-    wide = {}
-    for name, tensor in tensors.items():
-        real = tensor.dtype.kind == "f" or "float" in str(tensor.dtype)  # bfloat16 is of another kind
-        wide[name] = tensor.astype(np.float32, copy=False) if real else tensor
-        if not real or not np.isfinite(wide[name]).all():
-            raise BadFile(
-                f"{path}: the tensor {shown(name)} of {tensor.dtype}" + (", not all finite" if real else ""),
-                "finite real numbers",
-                "fetching the file again",
-            )
-    return wide

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import difflib
 import os
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from diffprog import weights
-from diffprog.errors import InvalidInput
+from diffprog.models.fitting import as_float32
 from diffprog.models.gans.biggan.network import KIND as BIGGAN
-from diffprog.models.gans.fitting import Kind, as_float32, check_fit, incomplete, stranger
+from diffprog.models.gans.fitting import Kind, check_fit, incomplete, stranger
 from diffprog.models.gans.stylegan2.network import KIND as STYLEGAN2
 from diffprog.models.gans.vqgan.network import KIND as VQGAN
+from diffprog.models.layouts import Tensors, by_name
 
 KINDS: tuple[Kind, ...] = (BIGGAN, VQGAN, STYLEGAN2)
-AVERAGED = (
-    "g_ema/",
-    "G_ema/",
-    "G_ema.",
-)  # training programs keep this copy of the generator beside the raw one
+# What training programs call the copy with averaged weights, which they keep beside the raw one.
+AVERAGED = ("g_ema/", "G_ema/", "G_ema.")
 WRAPPERS = ("state_dict/", "model/", "module.", "generator_ema/")
 
 
@@ -55,7 +51,9 @@ def load(
     def shown(name: str) -> str:
         return names.get(name, name)
 
-    sizes = found.recognize(got) if architecture is None else described(found, architecture)
+    named = isinstance(architecture, str)
+    wanted_sizes = by_name("the architecture", architecture, found.known) if named else architecture
+    sizes = found.recognize(got) if wanted_sizes is None else wanted_sizes
     if sizes is None:
         raise incomplete(found, got, str(path), shown)
     check_fit(found, sizes, got, str(path), shown)
@@ -74,30 +72,10 @@ def kind_of(name: str) -> Kind:
     Raises:
         InvalidInput: there is none; the nearest is offered.
     """
-    for kind in KINDS:
-        if kind.name == name:
-            return kind
-    near = difflib.get_close_matches(str(name).lower(), names(), n=1, cutoff=0.3)
-    remedy = f"kind={near[0]!r}" if near else "leaving it out: it is recognized from the weights"
-    raise InvalidInput(f"the kind of generator {name!r}", "one of " + ", ".join(names()), remedy)
+    return by_name("the kind of generator", name, {kind.name: kind for kind in KINDS}, "kind=")
 
 
-def described(kind: Kind, architecture: str | Any) -> Any:
-    """An architecture as it is, or the published one of this name.
-
-    Raises:
-        InvalidInput: there is none; the nearest is offered.
-    """
-    if not isinstance(architecture, str):
-        return architecture
-    if architecture in kind.known:
-        return kind.known[architecture]
-    near = difflib.get_close_matches(architecture, kind.known, n=1, cutoff=0.3)
-    remedy = repr(near[0]) if near else "leaving it out: it is recognized from the weights"
-    raise InvalidInput(f"the architecture {architecture!r}", "one of " + ", ".join(kind.known), remedy)
-
-
-def unwrapped(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def unwrapped(tensors: Tensors) -> dict[str, np.ndarray]:
     """Tensors under the names that the published programs give them: dots between parts, no wrapper around.
 
     Of a training program's checkpoint, the generator whose weights were averaged.

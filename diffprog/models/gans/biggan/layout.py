@@ -8,17 +8,16 @@ even (`Statistics`), since truncated latents have other activations.
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-Tensors = Mapping[str, np.ndarray]
+from diffprog.models.layouts import Entries, Shapes, Tensors, as_known, numbered
+
 Statistics = Mapping[str, tuple[np.ndarray, np.ndarray]]
 """Layer -> means and variances [rows, C], a row for every step of truncation from 0 to 1."""
-Entries = Iterator[tuple[str, tuple[int, ...]]]
 
 SMALLEST = 1e-12
 ATTENTION = {"theta": "query", "phi": "key", "g": "value", "o_conv": "out"}
@@ -99,11 +98,11 @@ def optional(name: str) -> bool:
     return name.endswith(".weight_v")
 
 
-def recognize(shapes: Mapping[str, tuple[int, ...]]) -> Architecture | None:
+def recognize(shapes: Shapes) -> Architecture | None:
     """The architecture of tensors of these shapes; that every second block grows is the rule of the published ones."""
     try:
         latent, classes = shapes["embeddings.weight"]
-        count = 1 + max(int(m[1]) for name in shapes if (m := re.match(r"generator\.layers\.(\d+)\.", name)))
+        count = numbered(shapes, r"generator\.layers\.(\d+)\.")
         attention = next(i for i in range(count) if f"generator.layers.{i}.gamma" in shapes)
         layers = [i for i in range(count) if i != attention]
         widths = [
@@ -117,14 +116,9 @@ def recognize(shapes: Mapping[str, tuple[int, ...]]) -> Architecture | None:
     blocks = tuple(Block(a, b, bool(i % 2)) for i, (a, b) in enumerate(widths))
     if attention >= len(blocks):
         return None
-    for known in KNOWN.values():
-        if (known.blocks, known.attention, known.latent, known.classes, known.rows) == (
-            blocks, attention, latent, classes, rows
-        ):  # fmt: skip
-            return known
     size = 4 << len(blocks) // 2
     name = f"of {size} x {size} pixels, {len(blocks)} blocks, {blocks[-1].after} wide"
-    return Architecture(name, blocks, attention, latent, classes, rows)
+    return as_known(Architecture(name, blocks, attention, latent, classes, rows), KNOWN.values())
 
 
 def layers(architecture: Architecture) -> Iterator[tuple[str, str, Block]]:

@@ -12,13 +12,14 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from jax import Array
 
 from diffprog.errors import InvalidInput
-from diffprog.models.fitting import fitted
+from diffprog.models.fitting import FETCH_AGAIN, fitted
 from diffprog.models.gans.biggan import layout
-from diffprog.models.gans.biggan.layout import Architecture, Statistics, Tensors
+from diffprog.models.gans.biggan.layout import Architecture, Statistics
 from diffprog.models.gans.biggan.modules import BigGANDeep
 from diffprog.models.gans.fitting import Kind
 from diffprog.models.gans.parts import compiled
 from diffprog.models.labels import class_index, imagenet_labels
+from diffprog.models.layouts import Tensors
 from diffprog.models.network import Params
 
 CUT = 2.0  # deviations at which the normal distribution of z is cut, as in training
@@ -128,7 +129,7 @@ def build(architecture: Architecture, tensors: Tensors) -> BigGAN:
     own = layout.parameters(tensors, architecture) | layout.at_truncation(tables, 1.0)
     a = architecture
     example = tuple(jax.ShapeDtypeStruct((1, length), np.float32) for length in (a.latent, a.classes))
-    params = fitted(BigGANDeep(a), example, own, f"BigGAN-deep {a.name}", "fetching the file again")
+    params = fitted(BigGANDeep(a), example, own, f"BigGAN-deep {a.name}", FETCH_AGAIN)
     return BigGAN(architecture, params, tables)
 
 

@@ -14,9 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from diffprog.errors import BadFile
-
-Tensors = Mapping[str, np.ndarray]
-Entries = Iterator[tuple[str, tuple[int, ...]]]
+from diffprog.models.layouts import Entries, Shapes, Tensors, as_known, numbered
 
 MARKS = ("synthesis.b4.const", "synthesis.b4.conv1.weight", "mapping.fc0.weight")
 TAPS = (1, 3, 3, 1)  # of the low-pass filter
@@ -88,10 +86,10 @@ def optional(name: str) -> bool:
     return name == AVERAGE or name.endswith("resample_filter")
 
 
-def recognize(shapes: Mapping[str, tuple[int, ...]]) -> Architecture | None:
+def recognize(shapes: Shapes) -> Architecture | None:
     """The architecture of tensors of these shapes, which tell all of it."""
     try:
-        count = 1 + max(int(m[1]) for name in shapes if (m := re.match(r"mapping\.fc(\d+)\.", name)))
+        count = numbered(shapes, r"mapping\.fc(\d+)\.")
         sizes = {int(m[1]) for name in shapes if (m := re.match(r"synthesis\.b(\d+)\.", name))}
         resolutions = [SMALLEST << i for i in range(max(sizes).bit_length() - 2)]
         widths = tuple(shapes[f"synthesis.b{size}.conv1.weight"][0] for size in resolutions)
@@ -101,11 +99,8 @@ def recognize(shapes: Mapping[str, tuple[int, ...]]) -> Architecture | None:
         return None
     if not widths or max(sizes) != resolutions[-1]:
         return None
-    for known in KNOWN.values():
-        if Architecture(known.name, widths, latent, style, count) == known:
-            return known
     name = f"of {resolutions[-1]} x {resolutions[-1]} pixels, {'-'.join(map(str, widths))} wide"
-    return Architecture(name, widths, latent, style, count)
+    return as_known(Architecture(name, widths, latent, style, count), KNOWN.values())
 
 
 def convolutions(architecture: Architecture) -> Iterator[tuple[int, str, int, int]]:

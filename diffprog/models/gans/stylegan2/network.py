@@ -11,18 +11,16 @@ import numpy as np
 from jax import Array
 
 from diffprog.errors import InvalidInput
-from diffprog.models.fitting import fitted
-from diffprog.models.gans.fitting import Kind, Tensors
+from diffprog.models.fitting import FETCH_AGAIN, fitted
+from diffprog.models.gans.fitting import Kind
 from diffprog.models.gans.parts import compiled, in_range
 from diffprog.models.gans.stylegan2 import layout, rosinality
 from diffprog.models.gans.stylegan2.layout import Architecture
 from diffprog.models.gans.stylegan2.modules import Mapping, Synthesis
+from diffprog.models.layouts import Tensors
 from diffprog.models.network import Params
 
-REMEDY = "fetching the file again"
-AVERAGED_DRAWS = (
-    4096  # of which the average style is taken where a file has none, as rosinality's program does
-)
+AVERAGED_DRAWS = 4096  # for the average style where a file has none, as in rosinality's program
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,9 +135,9 @@ def build(architecture: Architecture, tensors: Tensors) -> StyleGAN2:
     z, styles = (jax.ShapeDtypeStruct(s, np.float32) for s in ((1, a.latent), (1, a.styles, a.style)))
     noise = layout.noise_of(tensors, a)
     own = {name: np.asarray(t, np.float32) for name, t in layout.mapping_parameters(tensors, a).items()}
-    mapping = fitted(Mapping(a), z, own, f"the mapping of {title}", REMEDY)
+    mapping = fitted(Mapping(a), z, own, f"the mapping of {title}", FETCH_AGAIN)
     own = {name: np.asarray(t, np.float32) for name, t in layout.synthesis_parameters(tensors, a).items()}
-    synthesis = fitted(Synthesis(a), (styles, noise), own, f"the synthesis of {title}", REMEDY)
+    synthesis = fitted(Synthesis(a), (styles, noise), own, f"the synthesis of {title}", FETCH_AGAIN)
     with jax.ensure_compile_time_eval():  # arrays, also where it is first loaded while a function is traced
         known = tensors.get(layout.AVERAGE)
         average = _average(a, mapping) if known is None else jnp.asarray(known)

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from diffprog.models.gans.fitting import Tensors
 from diffprog.models.gans.stylegan2.layout import AVERAGE
+from diffprog.models.layouts import Tensors
 
 MARKS = ("input.input", "conv1.conv.weight", "style.1.weight")
 PARTS = {

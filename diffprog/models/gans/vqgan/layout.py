@@ -6,14 +6,12 @@ numbered as published: level 0 is that of the finished picture.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-Tensors = Mapping[str, np.ndarray]
-Entries = Iterator[tuple[str, tuple[int, ...]]]
+from diffprog.models.layouts import Entries, Shapes, Tensors, as_known, numbered
 
 CODEBOOKS = ("quantize.embedding.weight", "quantize.embed.weight")  # nearest vector; Gumbel's choice
 MARKS = ("decoder.conv_in.weight", "post_quant_conv.weight")
@@ -75,27 +73,21 @@ def ignored(name: str) -> bool:
     return name.startswith(IGNORED)
 
 
-def recognize(shapes: Mapping[str, tuple[int, ...]]) -> Architecture | None:
+def recognize(shapes: Shapes) -> Architecture | None:
     """The architecture of tensors of these shapes, which tell all of it."""
     try:
         gumbel = CODEBOOKS[0] not in shapes
         codes, embedding = shapes[CODEBOOKS[gumbel]]
         latent = shapes["decoder.conv_in.weight"][1]
-        levels = _count(shapes, r"decoder\.up\.(\d+)\.")
+        levels = numbered(shapes, r"decoder\.up\.(\d+)\.")
         widths = tuple(shapes[f"decoder.up.{i}.block.0.conv1.weight"][0] for i in range(levels))
-        blocks = _count(shapes, r"decoder\.up\.0\.block\.(\d+)\.")
+        blocks = numbered(shapes, r"decoder\.up\.0\.block\.(\d+)\.")
     except (KeyError, IndexError, ValueError):  # a tensor is missing, or of another rank
         return None
     attention = tuple(i for i in range(levels) if f"decoder.up.{i}.attn.0.q.weight" in shapes)
-    found = (codes, embedding, latent, widths, blocks, attention, gumbel)
-    for known in KNOWN.values():
-        if Architecture(known.name, *found) == known:
-            return known
-    return Architecture(f"f{1 << levels - 1}-{codes}, {'-'.join(map(str, widths))} wide", *found)
-
-
-def _count(shapes: Mapping[str, tuple[int, ...]], pattern: str) -> int:
-    return 1 + max(int(m[1]) for name in shapes if (m := re.match(pattern, name)))
+    name = f"f{1 << levels - 1}-{codes}, {'-'.join(map(str, widths))} wide"
+    found = Architecture(name, codes, embedding, latent, widths, blocks, attention, gumbel)
+    return as_known(found, KNOWN.values())
 
 
 def _entries(a: Architecture) -> Entries:

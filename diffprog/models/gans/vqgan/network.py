@@ -10,12 +10,13 @@ import numpy as np
 from jax import Array
 
 from diffprog.errors import BadFile, InvalidInput
-from diffprog.models.fitting import fitted
-from diffprog.models.gans.fitting import Kind, Tensors
+from diffprog.models.fitting import FETCH_AGAIN, fitted
+from diffprog.models.gans.fitting import Kind
 from diffprog.models.gans.parts import compiled, in_range
 from diffprog.models.gans.vqgan import layout
 from diffprog.models.gans.vqgan.layout import Architecture
 from diffprog.models.gans.vqgan.modules import GROUPS, Decoder, nearest, quantized
+from diffprog.models.layouts import Tensors
 from diffprog.models.network import Params
 
 
@@ -136,9 +137,7 @@ def build(architecture: Architecture, tensors: Tensors) -> VQGAN:
         )
     own = layout.parameters(tensors, architecture)
     example = jax.ShapeDtypeStruct((1, 2, 2, architecture.embedding), np.float32)
-    params = fitted(
-        Decoder(architecture), example, own, f"VQGAN {architecture.name}", "fetching the file again"
-    )
+    params = fitted(Decoder(architecture), example, own, f"VQGAN {architecture.name}", FETCH_AGAIN)
     with jax.ensure_compile_time_eval():  # an array, also where it is first loaded while a function is traced
         return VQGAN(architecture, params, jnp.asarray(layout.codebook(tensors, architecture)))
 
