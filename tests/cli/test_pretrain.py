@@ -1,9 +1,7 @@
 """`diffprog pretrain` on drawings that need no download: interrupted, finished, used; and what it refuses."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import jax
 import numpy as np
 import pytest
 
@@ -20,13 +18,10 @@ SHORT = ("--epochs", 3, "--batch", 8, "--size", 12, "--out", "own.safetensors")
 
 
 @pytest.fixture
-def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "openmoji", lambda size: drawings())
     monkeypatch.setattr(command, "SMALL", TINY)
     monkeypatch.setattr(command, "bar", lambda title: silent)
-    jax.config.update("jax_disable_most_optimizations", True)  # programs that run for a moment
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
 
 
 @pytest.mark.usefixtures("small")

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import jax
 import numpy as np
@@ -15,20 +14,14 @@ from diffprog.models import clip
 from tests.contrastive.shapes import TINY, drawings
 from tests.optimize.test_training import interrupting
 
+pytestmark = pytest.mark.usefixtures("compiled_plainly")
+
 LEARN, TEST = (concepts(drawings(), side, variants=2) for side in split(drawings()))
 
 
 def trained(**options) -> Pretrained:
     settings = {"sizes": TINY, "batch": 24, "epochs": 120, "learning_rate": 5e-3, **options}
     return pretrain(LEARN, TEST, **settings)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def compile_quickly() -> Iterator[None]:
-    """Programs that run for a moment are compiled without much care."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
 
 
 @pytest.fixture(scope="module")

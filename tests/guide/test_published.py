@@ -16,8 +16,9 @@ from diffprog.guide.similarity import inner
 from diffprog.models import gans
 from diffprog.models.gans.parts import grown
 from diffprog.vision.canvases import CPPN
-from tests.models.gans.conftest import compile_fast as compile_fast
 from tests.models.gans.tiny import SMALLEST, saved
+
+pytestmark = pytest.mark.usefixtures("compiled_plainly")
 
 SIDE = 8
 

@@ -32,13 +32,15 @@ NEARBY = {"affine resampling": "the gradient to the picture is exact up to the m
 
 @pytest.mark.parametrize(("rule", "case"), FIRST, ids=[f"{rule.name}, {case.name}" for rule, case in FIRST])
 def test_a_rule_is_proven(rule, case):
-    prove_case(rule, case, whole=False, elsewhere=rule.name not in NEARBY, orders=2).require()
+    proof = prove_case(rule, case, whole=False, elsewhere=rule.name not in NEARBY, orders=2)
+    assert proof.ok, proof
 
 
 @pytest.mark.thorough
 @pytest.mark.parametrize(("rule", "case", "whole"), CASES, ids=[f"{r.name}, {c.name}" for r, c, _ in CASES])
 def test_a_rule_is_proven_on_every_case_through_everything(rule, case, whole):
-    prove_case(rule, case, whole=whole, elsewhere=rule.name not in NEARBY).require()
+    proof = prove_case(rule, case, whole=whole, elsewhere=rule.name not in NEARBY)
+    assert proof.ok, proof
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
@@ -64,11 +66,12 @@ def test_a_rule_is_found_by_name_and_near_ones_are_offered():
 # ---- geometries nobody thought of -----------------------------------------------------------------------------
 
 
-def proven(function, reference, *args, dtype, **options):
+def assert_proven(function, reference, *args, dtype, **options):
     """First order and every transformation; what is drawn here is geometry, which shows there."""
-    check_rule(
+    proof = check_rule(
         function, *args, reference=reference, dtype=dtype, orders=1, quick=True, low_precision=(), **options
-    ).require()
+    )
+    assert proof.ok, proof
 
 
 paddings = st.one_of(
@@ -92,7 +95,7 @@ def test_max_pooling_of_any_geometry(size, window, strides, padding, dtype):
     shape = (2, *size, 2)
     x = np.random.default_rng(0).permutation(np.prod(shape)).reshape(shape) / 16.0
     static = (window, strides, padding if isinstance(padding, str) else tuple(padding))
-    proven(rules.max_pool, linen.max_pool, x, *static, dtype=dtype, exact=True)
+    assert_proven(rules.max_pool, linen.max_pool, x, *static, dtype=dtype, exact=True)
 
 
 @pytest.mark.thorough
@@ -117,7 +120,7 @@ def test_convolution_of_any_geometry(size, window, strides, padding, dilation, g
             feature_group_count=number,
         )  # fmt: skip
 
-    proven(
+    assert_proven(
         with_geometry(rules.conv_general_dilated), with_geometry(lax.conv_general_dilated), x, W, dtype=dtype
     )
 

@@ -37,7 +37,7 @@ def written(folder: Path, content: bytes, name: str = "file") -> Path:
     return path
 
 
-def same(got: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None:
+def assert_same(got: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None:
     assert set(got) == set(expected)
     for name, array in expected.items():
         assert got[name].dtype == array.dtype.newbyteorder("="), name
@@ -55,7 +55,7 @@ def test_a_torch_file_without_torch(tmp_path: Path, layout: str, name: str) -> N
         "legacy": checkpoint.as_legacy(),
         "deflated": checkpoint.as_zip("other_name", zipfile.ZIP_DEFLATED),
     }
-    same(read(written(tmp_path, contents[layout], name)), expected)
+    assert_same(read(written(tmp_path, contents[layout], name)), expected)
 
 
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
@@ -88,7 +88,7 @@ def test_a_numpy_pickle_of_every_protocol(tmp_path: Path, protocol: int, name: s
         "shared": kernel,
         "7": np.array([3], np.uint16),
     }
-    same(read(written(tmp_path, pickle.dumps(tree, protocol), name)), expected)
+    assert_same(read(written(tmp_path, pickle.dumps(tree, protocol), name)), expected)
 
 
 def test_a_pickle_of_python_2_and_numpy_1(tmp_path: Path) -> None:
@@ -96,11 +96,13 @@ def test_a_pickle_of_python_2_and_numpy_1(tmp_path: Path) -> None:
     text = b"U" + bytes([array.nbytes]) + array.tobytes()  # SHORT_BINSTRING, as Python 2 wrote bytes
     start = Call(Global("numpy.core.multiarray", "_reconstruct"), (Global("numpy", "ndarray"), (0,), "b"))
     dtype = Built(Call(Global("numpy", "dtype"), ("f4", 0, 1)), (3, "<", None, None, None, -1, -1, 0))
-    same(read(written(tmp_path, pickled([Built(start, (1, (3,), dtype, False, Raw(text)))]))), {"0": array})
+    assert_same(
+        read(written(tmp_path, pickled([Built(start, (1, (3,), dtype, False, Raw(text)))]))), {"0": array}
+    )
 
 
 def test_a_bare_array_has_a_name(tmp_path: Path) -> None:
-    same(read(written(tmp_path, pickle.dumps(np.arange(3)))), {"array": np.arange(3)})
+    assert_same(read(written(tmp_path, pickle.dumps(np.arange(3)))), {"array": np.arange(3)})
 
 
 def test_a_safetensors_file_whose_header_begins_like_a_pickle(tmp_path: Path) -> None:
@@ -109,7 +111,7 @@ def test_a_safetensors_file_whose_header_begins_like_a_pickle(tmp_path: Path) ->
     padding = 0x0280 - int.from_bytes(path.read_bytes()[:8], "little")
     save(path, {"a": np.zeros(3, np.float32)}, {"note": "x" * padding})
     assert path.read_bytes()[:2] == b"\x80\x02"
-    same(read(path), {"a": np.zeros(3, np.float32)})
+    assert_same(read(path), {"a": np.zeros(3, np.float32)})
 
 
 DTYPES = st.sampled_from(["f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "b1", "c8", ">f4", ">i8"])
@@ -128,7 +130,7 @@ def views(draw: st.DrawFn) -> np.ndarray:
 def test_an_array_with_turned_axes_comes_back(tmp_path: Path, protocol: int) -> None:
     """numpy 2.3 and later pickle it by protocol 5 as its memory and an order of axes."""
     array = np.arange(24, dtype=np.float32).reshape(2, 3, 4).transpose(1, 0, 2)
-    same(read(written(tmp_path, pickle.dumps({"a": array}, protocol))), {"a": array})
+    assert_same(read(written(tmp_path, pickle.dumps({"a": array}, protocol))), {"a": array})
 
 
 @settings(max_examples=80, deadline=None)
@@ -137,9 +139,9 @@ def test_any_numpy_array_comes_back(
     tmp_path_factory: pytest.TempPathFactory, array: np.ndarray, protocol: int
 ) -> None:
     folder = tmp_path_factory.mktemp("any")
-    same(read(written(folder, pickle.dumps({"a": array}, protocol))), {"a": np.asarray(array)})
+    assert_same(read(written(folder, pickle.dumps({"a": array}, protocol))), {"a": np.asarray(array)})
     save(folder / "s", {"a": array})
-    same(read(folder / "s"), {"a": np.asarray(array)})
+    assert_same(read(folder / "s"), {"a": np.asarray(array)})
 
 
 @settings(max_examples=80, deadline=None)
@@ -155,7 +157,7 @@ def test_any_strided_tensor_comes_back(tmp_path_factory: pytest.TempPathFactory,
     checkpoint = Checkpoint({"t": tensor(storage("0", 60, code), offset, shape, strides)}, {"0": flat})
     folder = tmp_path_factory.mktemp("any")
     for content in (checkpoint.as_zip(), checkpoint.as_legacy()):
-        same(read(written(folder, content)), {"t": expected})
+        assert_same(read(written(folder, content)), {"t": expected})
 
 
 @pytest.mark.parametrize("zipped", [True, False])
@@ -215,7 +217,7 @@ def test_torch_files_of_every_pickle_protocol(tmp_path: Path, protocol: int) -> 
         torch.save(
             {"a": torch.ones(2, 3)}, path, pickle_protocol=protocol, _use_new_zipfile_serialization=zipped
         )
-        same(read(path), {"a": np.ones((2, 3), np.float32)})
+        assert_same(read(path), {"a": np.ones((2, 3), np.float32)})
 
 
 @pytest.mark.parametrize(

@@ -120,7 +120,7 @@ def test_a_file_that_is_not_there_is_said(tmp_path):
 def test_a_truncated_file_is_refused(tmp_path):
     path = saved(tmp_path, TENSORS, hugging_face_config())
     path.write_bytes(path.read_bytes()[:-100])
-    refused(path)
+    assert "the tensors take" in refused(path).got
 
 
 # ---- the activation is never guessed ------------------------------------------------------------------------
@@ -210,14 +210,14 @@ def test_a_configuration_of_another_network_is_refused(tmp_path, change, said):
     ids=str,
 )
 def test_a_configuration_that_cannot_be_used_is_refused(tmp_path, config):
-    refused(saved(tmp_path, TENSORS, config))
+    assert refused(saved(tmp_path, TENSORS, config)).got.startswith(f"{tmp_path / 'config.json'}: ")
 
 
 @pytest.mark.parametrize("text", ["", "{", "[" * 200_000, "{" + " " * (1 << 20) + "}"])
 def test_a_configuration_that_is_no_json_is_refused(tmp_path, text):
     path = saved(tmp_path, TENSORS, None)
     (tmp_path / "config.json").write_text(text)
-    refused(path)
+    assert refused(path).got.startswith(f"{tmp_path / 'config.json'}: ")
 
 
 def test_heads_that_do_not_divide_are_refused(tmp_path):

@@ -160,7 +160,7 @@ def test_statistics_are_those_of_the_normalization(loaded, tensors):
 # ---- the same weights in every file ------------------------------------------------------------------------
 
 
-def same(a: clip.Clip, b: clip.Clip) -> None:
+def assert_same(a: clip.Clip, b: clip.Clip) -> None:
     jax.tree.map(np.testing.assert_array_equal, a.image_tower.params, b.image_tower.params)
     jax.tree.map(np.testing.assert_array_equal, a.text_tower.params, b.text_tower.params)
     assert a.logit_scale == b.logit_scale
@@ -168,7 +168,7 @@ def same(a: clip.Clip, b: clip.Clip) -> None:
 
 def test_a_torchscript_archive_gives_the_same(loaded, theirs, tmp_path):
     path = scripted(theirs, tmp_path / "RN.pt")
-    same(clip.load(path, architecture=RESNET), loaded)
+    assert_same(clip.load(path, architecture=RESNET), loaded)
 
 
 def test_half_precision_is_read_as_float32(theirs, tensors, tmp_path):
@@ -196,7 +196,7 @@ def test_open_clips_files_give_the_same(loaded, tensors, tmp_path, wrapper):
 
     got = clip.load(tmp_path / "open_clip_pytorch_model.bin")
 
-    same(got, loaded)
+    assert_same(got, loaded)
     assert got.architecture.activation == "quick_gelu"
     assert got.architecture.vision == RESNET.vision
     assert got.architecture.mean == (0.5, 0.4, 0.3)

@@ -14,6 +14,7 @@ from tests.models.pictures import relative_error
 
 torch = pytest.importorskip("torch")
 from tests.models.gans.biggan_twin import SMALL, twin  # noqa: E402
+from tests.models.gans.parity import compared  # noqa: E402
 
 # Two correct float32 networks differ by some 1e-7 here; a wrong tap, statistic or gain by more than 1e-2.
 MOST_RELATIVE_ERROR = 1e-5
@@ -38,18 +39,7 @@ def test_pictures_and_gradients_agree_with_pytorch(net):
     """With latents and classes of their own for every part, of which one for all is a special case."""
     z, classes = inputs(SMALL.parts)
     weight = DRAW.random((8, 8, 3)).astype(np.float32)
-    theirs = [torch.from_numpy(one).requires_grad_() for one in (z, classes)]
-    expected_pictures = TWIN(*theirs, 0.4)
-    (expected_pictures * torch.from_numpy(weight)).sum().backward()
-
-    def scored(z, classes):
-        pictures = net.at(0.4)(z, classes)
-        return jnp.sum(pictures * weight), pictures
-
-    gradients, pictures = jax.grad(scored, (0, 1), has_aux=True)(z, classes)
-    errors = [relative_error(np.asarray(pictures), expected_pictures.detach().numpy())]
-    errors += [relative_error(np.asarray(g), t.grad.numpy()) for g, t in zip(gradients, theirs, strict=True)]
-    print("BigGAN-deep, relative errors of pictures and gradients: " + ", ".join(f"{e:.1e}" for e in errors))
+    errors, _, _ = compared(net.at(0.4), lambda z, c: TWIN(z, c, 0.4), (z, classes), weight)
     assert max(errors) <= MOST_RELATIVE_ERROR
 
 

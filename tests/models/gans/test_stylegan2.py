@@ -13,6 +13,7 @@ from diffprog.models.gans.stylegan2.modules import Synthesis, upsampled
 from tests.models.pictures import relative_error
 
 torch = pytest.importorskip("torch")
+from tests.models.gans.parity import compared  # noqa: E402
 from tests.models.gans.stylegan2_twin import SMALL, as_rosinality, twin  # noqa: E402
 
 # Two correct float32 networks differ by some 1e-6 here; a wrong tap, gain or style by more than 1e-2.
@@ -35,20 +36,14 @@ def test_pictures_and_gradients_agree_with_pytorch(net):
     z = DRAW.standard_normal((2, SMALL.latent)).astype(np.float32)
     added = DRAW.standard_normal((2, SMALL.styles, SMALL.style)).astype(np.float32)
     weight = DRAW.standard_normal((16, 16, 3)).astype(np.float32)
-    theirs = [torch.from_numpy(one).requires_grad_() for one in (z, added)]
-    expected_pictures = TWIN(TWIN.styles(theirs[0], 0.7) + theirs[1])
-    (expected_pictures * torch.from_numpy(weight)).sum().backward()
-
-    def scored(z, added):
-        pictures = net.synthesis(net.mapping(z, 0.7)[:, None] + added)
-        return jnp.sum(pictures * weight), pictures
-
-    gradients, pictures = jax.grad(scored, (0, 1), has_aux=True)(z, added)
-    errors = [relative_error(np.asarray(pictures), expected_pictures.detach().numpy())]
-    errors += [relative_error(np.asarray(g), t.grad.numpy()) for g, t in zip(gradients, theirs, strict=True)]
-    print("StyleGAN2, relative errors of pictures and gradients: " + ", ".join(f"{e:.1e}" for e in errors))
+    errors, pictures, (_, by_added) = compared(
+        lambda z, added: net.synthesis(net.mapping(z, 0.7)[:, None] + added),
+        lambda z, added: TWIN(TWIN.styles(z, 0.7) + added),
+        (z, added),
+        weight,
+    )
     assert max(errors) <= MOST_RELATIVE_ERROR and np.isin(pictures, (0, 1)).mean() < 0.8
-    assert np.abs(np.asarray(gradients[1])).max((0, 2)).min() > 0  # every layer's style counts
+    assert np.abs(by_added).max((0, 2)).min() > 0  # every layer's style counts
 
 
 def test_one_style_serves_all_layers(net):

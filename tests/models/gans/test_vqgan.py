@@ -10,9 +10,9 @@ from diffprog.errors import BadFile, InvalidInput
 from diffprog.models import gans
 from diffprog.models.gans.vqgan.layout import KNOWN, Architecture, expected, ignored, recognize
 from diffprog.models.gans.vqgan.modules import Decoder, quantized
-from tests.models.pictures import relative_error
 
 torch = pytest.importorskip("torch")
+from tests.models.gans.parity import compared  # noqa: E402
 from tests.models.gans.vqgan_twin import SMALL, VQGANTwin, twin  # noqa: E402
 
 # Two correct float32 networks differ by some 1e-6 here; a wrong tap, group or scale by more than 1e-2.
@@ -33,20 +33,7 @@ def net(tmp_path_factory):
 def test_pictures_and_gradient_agree_with_pytorch(net):
     z = DRAW.standard_normal((2, 3, 4, SMALL.embedding)).astype(np.float32)
     weight = DRAW.standard_normal((6, 8, 3)).astype(np.float32)
-    theirs = torch.from_numpy(z).requires_grad_()
-    expected_pictures = TWIN(theirs)
-    (expected_pictures * torch.from_numpy(weight)).sum().backward()
-
-    def scored(z):
-        pictures = net(z)
-        return jnp.sum(pictures * weight), pictures
-
-    gradient, pictures = jax.grad(scored, has_aux=True)(z)
-    errors = [
-        relative_error(np.asarray(pictures), expected_pictures.detach().numpy()),
-        relative_error(np.asarray(gradient), theirs.grad.numpy()),
-    ]
-    print("VQGAN, relative errors of pictures and gradient: " + ", ".join(f"{e:.1e}" for e in errors))
+    errors, pictures, _ = compared(net, TWIN, (z,), weight)
     beyond = np.isin(pictures, (0, 1)).mean()
     assert max(errors) <= MOST_RELATIVE_ERROR and 0.01 < beyond < 0.5
 
