@@ -1,14 +1,13 @@
 """One sweep forward and one backward through a program, of which every array is kept.
 
-`observe` evaluates every node and sends the cotangent of the scalar result back through it, in one compiled
-program: JAX's own derivative of each operation, summed where a value is used more than once. A node that has no
-reverse mode (a `while` loop) is noted with JAX's reason and sends nothing back. What to make of the arrays is not
-decided here; to see the same sweep explained step by step, use `backprop`.
+`observe` sends the cotangent of the scalar result back through every node that a derivative flows through. A node that
+has no reverse mode (a `while` loop) is noted with JAX's reason and sends nothing back. What to make of the arrays is
+not decided here; to see the same sweep explained step by step, use `backprop`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,11 +15,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from diffprog.graph.node import Node
 from diffprog.graph.program import Graph
-
-Pull = Callable[[Any], Any]
-_NO_DERIVATIVE = (TypeError, ValueError, NotImplementedError)  # how JAX says it
+from diffprog.graph.walk import given, received, summed, walk
 
 
 @dataclass(frozen=True)
@@ -56,76 +52,21 @@ def observe(graph: Graph, args: tuple[Any, ...], active: frozenset[int]) -> Obse
         >>> [round(float(g), 4) for g in seen.sent.values()]  # sin's, and the two of the product
         [0.4388, 0.5, 0.4794]
     """
-    without_reverse: dict[int, str] = {}
+    edges = {
+        number: tuple(k for k, i in enumerate(node.inputs) if i in active)
+        for number, node in enumerate(graph.nodes)
+        if active.intersection(node.outputs)
+    }
+    leaves, without_reverse = graph.leaves(*args), dict[int, str]()
+    walked = walk(graph, edges, leaves, lambda number, error: without_reverse.update({number: str(error)}))
+    values = {**given(graph, leaves, graph.consts), **walked.values}
+    terms = received(graph, edges, walked, values[graph.outputs[0]])
+    cotangents = {i: g for i, g in summed(walked, terms).items() if i in active}
+    sent = {(n, k): g for n, back in walked.sent.items() for k, g in zip(edges[n], back, strict=True)}
+    numbers = {i: jnp.asarray(v, graph.values[i].dtype) for i, v in values.items() if _is_number(graph, i)}
+    return Observed(*jax.device_get((numbers, cotangents, sent)), without_reverse)
 
-    @jax.jit
-    def sweep(flat: list[Any], consts: Sequence[Any]) -> Any:
-        numbers, pulls = _forward(graph, flat, consts, active, without_reverse)
-        cotangents, sent = _backward(graph, numbers, pulls, active, without_reverse)
-        return {i: v for i, v in numbers.items() if _is_number(graph.values[i].dtype)}, cotangents, sent
 
-    values, cotangents, sent = jax.device_get(sweep(graph.leaves(*args), list(graph.consts)))
-    return Observed(values, cotangents, sent, without_reverse)
-
-
-def _is_number(dtype: Any) -> bool:
+def _is_number(graph: Graph, i: int) -> bool:
+    dtype = graph.values[i].dtype
     return dtype is not None and not jax.dtypes.issubdtype(dtype, jax.dtypes.extended)  # keys are none
-
-
-def _forward(
-    graph: Graph, flat: Any, consts: Any, active: frozenset[int], without_reverse: dict[int, str]
-) -> tuple[dict[int, Any], dict[int, Pull]]:
-    numbers = dict(graph.literals)
-    numbers.update(zip(graph.inputs, flat, strict=True))
-    numbers.update(zip(graph.closed_over, consts, strict=True))
-    pulls: dict[int, Pull] = {}
-    for number, node in enumerate(graph.nodes):
-        arrays = [numbers[i] for i in node.inputs]
-        results: Sequence[Any] | None = None
-        if active.intersection(node.outputs):
-            try:
-                results, pulls[number] = _linearized(node, arrays, active)
-            except _NO_DERIVATIVE as error:
-                without_reverse[number] = str(error)
-        numbers.update(zip(node.outputs, node.apply(*arrays) if results is None else results, strict=True))
-    return numbers, pulls
-
-
-def _linearized(node: Node, arrays: list[Any], active: frozenset[int]) -> tuple[Sequence[Any], Pull]:
-    live = [k for k, i in enumerate(node.inputs) if i in active]
-
-    def function(some: list[Any]) -> tuple[list[Any], Sequence[Any]]:
-        operands = list(arrays)
-        for k, array in zip(live, some, strict=True):
-            operands[k] = array
-        results = node.apply(*operands)
-        return [r for r, i in zip(results, node.outputs, strict=True) if i in active], results
-
-    _, pull, results = jax.vjp(function, [jnp.asarray(arrays[k]) for k in live], has_aux=True)
-    return results, pull
-
-
-def _backward(
-    graph: Graph,
-    numbers: dict[int, Any],
-    pulls: dict[int, Pull],
-    active: frozenset[int],
-    without_reverse: dict[int, str],
-) -> tuple[dict[int, Any], dict[tuple[int, int], Any]]:
-    sent: dict[tuple[int, int], Any] = {}
-    totals: dict[int, Any] = {i: jnp.ones_like(numbers[i]) for i in graph.outputs if i in active}
-    for number in sorted(pulls, reverse=True):
-        node = graph.nodes[number]
-        if not totals.keys() & set(node.outputs):
-            continue
-        g_out = [totals.get(i, jnp.zeros_like(numbers[i])) for i in node.outputs if i in active]
-        try:
-            back = iter(pulls[number](g_out)[0])
-        except _NO_DERIVATIVE as error:
-            without_reverse[number] = str(error)
-            continue
-        for k, i in enumerate(node.inputs):
-            if i in active:
-                sent[number, k] = next(back)
-                totals[i] = totals[i] + sent[number, k] if i in totals else sent[number, k]
-    return totals, sent

@@ -1,24 +1,21 @@
-"""The backward sweep itself: where it goes, and one compiled program that goes there and keeps every array.
+"""The backward sweep itself: where it goes, and what it finds there.
 
-terms[x]   what each use of x sends back
-g[x]       their sum
-sent       g[x_out] times the node's Jacobian, by the node's own rule, for each operand that an argument reaches
+It goes to every node between the arguments and the cost, and back along the edges to operands that an argument
+reaches. `walk` has the mathematics; a node that cannot be gone back through is refused here.
 """
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
-import numpy as np
 
 from diffprog.errors import DiffprogError, InvalidInput
 from diffprog.graph.names import is_floating
 from diffprog.graph.node import Node
 from diffprog.graph.program import Graph
+from diffprog.graph.walk import given, received, summed, walk
 
 # Floating-point results whose derivative is zero by definition: JAX sends nothing back through them.
 _PASS_NOTHING = frozenset({"sign", "floor", "ceil", "round", "nextafter", "stop_gradient"})
@@ -79,96 +76,29 @@ def sweep(graph: Graph, plan: Plan, leaves: Sequence[Any]) -> Sweep:
         graph: a function with one scalar result.
         plan: where to go.
         leaves: its arguments, in the order of `graph.inputs`.
+
+    Raises:
+        InvalidInput: a node on the way has no reverse mode, or its own rule fails.
     """
-    compiled = jax.jit(lambda leaves, consts: _run(graph, plan, leaves, consts))
-    computed, sent, sums = compiled(leaves, graph.consts)
-    values = {i: jnp.asarray(literal) for i, literal in graph.literals.items()}
-    values.update(zip(graph.closed_over, graph.consts, strict=True))
-    values.update(zip(graph.inputs, leaves, strict=True))
-    values.update(computed)
-    terms = _terms(graph, plan, sent, values[graph.outputs[0]])
-    totals = {i: sums.get(i, of_one[0][1]) for i, of_one in terms.items()}
+    walked = walk(graph, plan.edges, leaves, lambda number, error: _refuse(graph.nodes[number], error))
+    values = {**given(graph, leaves, graph.consts), **walked.values}
+    values.update((i, jnp.asarray(literal)) for i, literal in graph.literals.items())
+    terms = received(graph, plan.edges, walked, values[graph.outputs[0]])
+    totals = summed(walked, terms)
     reached = {i for n in plan.nodes for i in graph.nodes[n].outputs} | plan.live.intersection(graph.inputs)
     for i in reached - totals.keys():
         if is_floating(graph.values[i]):
             totals[i] = jnp.zeros_like(values[i])
-    return Sweep(values, sent, terms, totals)
+    return Sweep(values, {n: walked.sent.get(n, []) for n in plan.nodes}, terms, totals)
 
 
-def _terms(
-    graph: Graph, plan: Plan, sent: Mapping[int, Sequence[Any]], cost: Any
-) -> dict[int, list[tuple[int, Any]]]:
-    terms: dict[int, list[tuple[int, Any]]] = {graph.outputs[0]: [(-1, jnp.ones_like(cost))]}
-    for number in plan.nodes:
-        for k, cotangent in zip(plan.edges[number], sent[number], strict=True):
-            terms.setdefault(graph.nodes[number].inputs[k], []).append((number, cotangent))
-    return terms
-
-
-def _run(graph: Graph, plan: Plan, leaves: Sequence[Any], consts: Sequence[Any]) -> tuple[Any, Any, Any]:
-    """What the nodes compute, what they send back, and the sums of several terms: no array is returned twice."""
-    values = dict(graph.literals)
-    values.update(zip(graph.inputs, leaves, strict=True))
-    values.update(zip(graph.closed_over, consts, strict=True))
-    computed: dict[int, Any] = {}
-    pulls = {}
-    for number, node in enumerate(graph.nodes):
-        with _at(node):
-            results, pulls[number] = _linearized(node, values, plan.edges.get(number, ()))
-        computed.update(zip(node.outputs, results, strict=True))
-        values.update(computed)
-    sent, sums = _back(graph, plan, values, pulls)
-    return computed, sent, sums
-
-
-def _linearized(node: Node, values: Mapping[int, Any], edges: Sequence[int]) -> tuple[Sequence[Any], Any]:
-    """A node's results, and its own backward rule as a function of their cotangents."""
-
-    def local(*live: Any) -> tuple[Any, ...]:
-        operands = [values[i] for i in node.inputs]
-        for k, x in zip(edges, live, strict=True):
-            operands[k] = x
-        return tuple(node.apply(*operands))
-
-    return jax.vjp(local, *(values[node.inputs[k]] for k in edges)) if edges else (local(), None)
-
-
-def _back(graph: Graph, plan: Plan, values: Mapping[int, Any], pulls: Mapping[int, Any]) -> tuple[Any, Any]:
-    totals: dict[int, Any] = {graph.outputs[0]: jnp.ones_like(values[graph.outputs[0]])}
-    sent: dict[int, list[Any]] = {}
-    sums: dict[int, Any] = {}
-    for number in plan.nodes:
-        node, edges = graph.nodes[number], plan.edges[number]
-        arriving = tuple(totals.get(i, _nothing(values[i])) for i in node.outputs)
-        with _at(node):
-            sent[number] = list(pulls[number](arriving)) if edges else []
-        for k, cotangent in zip(edges, sent[number], strict=True):
-            i = node.inputs[k]
-            if i in totals:
-                sums[i] = totals[i] = totals[i] + cotangent
-            else:
-                totals[i] = cotangent
-    return sent, sums
-
-
-@contextlib.contextmanager
-def _at(node: Node) -> Iterator[None]:
+def _refuse(node: Node, error: Exception) -> None:
     """Say which node it is that has no reverse mode, or whose own rule fails."""
-    try:
-        yield
-    except DiffprogError:
-        raise
-    except (TypeError, ValueError, NotImplementedError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InvalidInput(
-            f"{node.name}{f' at {node.source}' if node.source else ''}, which cannot be gone back through: {reason}",
-            "operations with a reverse mode: most have one, a loop of unknown length has not",
-            "jax.lax.scan, or fori_loop with a fixed number of steps; for a rule of your own, diffprog.rules.check",
-        ) from error
-
-
-def _nothing(value: Any) -> Any:
-    """The cotangent of a result that the cost does not depend on; numbers that are not real have JAX's own zero."""
-    if jnp.issubdtype(jnp.result_type(value), jnp.inexact):
-        return jnp.zeros_like(value)
-    return np.zeros(jnp.shape(value), jax.dtypes.float0)
+    if isinstance(error, DiffprogError):
+        raise error
+    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    raise InvalidInput(
+        f"{node.name}{f' at {node.source}' if node.source else ''}, which cannot be gone back through: {reason}",
+        "operations with a reverse mode: most have one, a loop of unknown length has not",
+        "jax.lax.scan, or fori_loop with a fixed number of steps; for a rule of your own, diffprog.rules.check",
+    ) from error
