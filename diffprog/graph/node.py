@@ -38,7 +38,7 @@ class Node(NamedTuple):
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     apply: Callable[..., Sequence[Any]]
-    equation: Any = None  # JAX's own record of it; only `trace.py` looks inside
+    equation: Any = None  # JAX's own record of it; only what traces looks inside
     source: Source | None = None  # None where JAX kept none
     bodies: Callable[[], Mapping[str, Graph]] | None = (
         None  # the programs inside a loop, a branch, a custom rule

@@ -3,8 +3,7 @@
 You can list its named activations (`graph.layers`), find names by a pattern (`graph.match`), and evaluate it
 while reading any of them (`graph.run`); a loop or a branch is one node until it is opened (`graph.open`). A value
 is known by its number; a node takes numbers in and gives numbers out. What a node computes is its `apply`, so this
-module needs nothing of JAX's internals: those stay in `trace.py`, which builds the record, and names come from
-`names.py`.
+module needs nothing of JAX's records: `flatten` builds the graph from those, and names come from `names`.
 """
 
 from __future__ import annotations

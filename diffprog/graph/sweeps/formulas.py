@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from diffprog.graph.jax_internals import written_in
 from diffprog.graph.node import Node, Value
-from diffprog.graph.trace import settings, written_in
 from diffprog.rules import book
 
 # What a graph calls an operation, and what the book calls it, where that is not the same.
@@ -150,7 +150,7 @@ def _book_name(node: Node, operands: tuple[Value, ...]) -> str:
 
 def _convolution(node: Node, x: Value, W: Value) -> str:
     """Which of the book's convolutions; kernels are [..., inputs of a group, outputs] in this package and in Flax."""
-    known = settings(node)
+    known = node.settings
     if any(size != 1 for size in known.get("lhs_dilation", ())):
         return "convolution, both dilated"
     groups = known.get("feature_group_count", x.shape[-1] // max(W.shape[-2], 1))
