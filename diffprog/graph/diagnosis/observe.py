@@ -64,7 +64,8 @@ def observe(graph: Graph, args: tuple[Any, ...], active: frozenset[int]) -> Obse
     cotangents = {i: g for i, g in summed(walked, terms).items() if i in active}
     sent = {(n, k): g for n, back in walked.sent.items() for k, g in zip(edges[n], back, strict=True)}
     numbers = {i: jnp.asarray(v, graph.values[i].dtype) for i, v in values.items() if _is_number(graph, i)}
-    return Observed(*jax.device_get((numbers, cotangents, sent)), without_reverse)
+    fetched = jax.device_get((numbers, cotangents, sent))
+    return Observed(fetched[0], fetched[1], fetched[2], without_reverse)
 
 
 def _is_number(graph: Graph, i: int) -> bool:

@@ -112,7 +112,9 @@ def _fitting(
     shapes: Shapes, wanted: Architecture | None, told: Architecture | None, path: Path, shown: Shown
 ) -> Architecture:
     """What the tensors are of: as the file tells, as it was wanted, else recognized. Both of the first must fit."""
-    candidates = [one for one in (wanted, told) if one is not None] or [recognize(shapes)]
+    candidates: list[Architecture | None] = [one for one in (wanted, told) if one is not None] or [
+        recognize(shapes)
+    ]
     for one in candidates:
         if one is None:
             raise unrecognized(shapes, str(path), shown)

@@ -51,8 +51,9 @@ def load(
     def shown(name: str) -> str:
         return names.get(name, name)
 
-    named = isinstance(architecture, str)
-    wanted_sizes = by_name("the architecture", architecture, found.known) if named else architecture
+    wanted_sizes = architecture
+    if isinstance(architecture, str):
+        wanted_sizes = by_name("the architecture", architecture, found.known)
     sizes = found.recognize(got) if wanted_sizes is None else wanted_sizes
     if sizes is None:
         raise incomplete(found, got, str(path), shown)
