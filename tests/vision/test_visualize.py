@@ -134,7 +134,7 @@ def test_a_dead_unit_is_woken_by_the_redirected_steps():
         ({"objective": dp.channel("fire99", 0)}, "fire99"),
         ({"objective": dp.channel("fire5", 256)}, "channel 256 of fire5"),
         ({"objective": dp.neuron("fire5", 0, (99, 0))}, "row 99 of fire5"),
-        ({"objective": dp.neuron("logits", 0, (1, 1))}, "position in logits"),
+        ({"objective": dp.neuron("logits", 0, (1, 1))}, "position of 2 numbers in logits"),
         ({"objective": dp.logit(1000)}, "channel 1000 of output"),
         ({"objective": []}, "0 objectives"),
         ({"key": jax.random.split(jax.random.key(0), 3)}, "keys of shape"),
