@@ -16,7 +16,7 @@ import numpy as np
 from jax import Array
 
 from diffprog.errors import InvalidInput
-from diffprog.graph import Graph, override, redirect_relus
+from diffprog.graph import Graph, override, redirect_relus, stochastic_depth
 from diffprog.graph.objectives import Objective, with_class_probability
 from diffprog.optimize import Stage, State, initial, optimize, stepper
 from diffprog.optimize.progress import Progress
@@ -34,6 +34,7 @@ from diffprog.vision.transforms import Compose, still
 
 ROBUST_DRAWS = 16
 DEFAULT_SIZE = 224
+DEPTH = 0x0D000000  # folded into a step's key, it and its successors say what each view is seen without
 JUDGING = 0xFFFFFFFF  # a step that no run reaches: its keys draw the transforms of the verdict
 
 
@@ -187,7 +188,8 @@ class Program:
         ) -> Any:  # fmt: skip
             images, views = self._images(params), self.recipe.views
             seen = self._transformed(images, keys, progress, scored.joint)
-            values = scoring.activations(graph, driven.layers | prior.layers, seen, consts)
+            network = self._shortened(graph, keys, scored.joint)
+            values = scoring.activations(network, driven.layers | prior.layers, seen, consts)
             penalties = [jax.vmap(one)(images) for one in self.recipe.regularizers]
             penalty = sum((weights[:, i] * one for i, one in enumerate(penalties)), jnp.zeros(len(images)))
             wanted = silence.noticed(scoring.scores(driven, values, views), self._differentiable)
@@ -213,6 +215,14 @@ class Program:
         views = jax.vmap(lambda key: jax.vmap(jax.random.fold_in, (None, 0))(key, numbers))(keys)
         seen = jax.vmap(one, (None, 1), 1)(images, views)  # [pictures, views, h, w, c]
         return seen.reshape(-1, *seen.shape[2:])
+
+    def _shortened(self, graph: Graph, keys: Array, joint: bool) -> Graph:
+        """The network as it is seen through in this step: every view of a picture through another one."""
+        if joint:
+            keys = keys[jnp.zeros(len(keys), int)]
+        views = jnp.arange(self.recipe.views) + DEPTH
+        own = jax.vmap(lambda key: jax.vmap(jax.random.fold_in, (None, 0))(key, views))(keys)
+        return stochastic_depth(graph, own.reshape(-1, *own.shape[2:]), self.recipe.stochastic_depth)
 
     def _judge(
         self, params: Any, keys: Array, objectives: Objective, consts: Sequence[Any]

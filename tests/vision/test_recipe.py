@@ -304,7 +304,7 @@ def test_a_photograph_or_a_generator_is_named_and_not_drawn_from_a_file():
 
 def test_printing_reads_like_a_table():
     lines = str(recipes.LUCID).splitlines()
-    assert "steps              512" in lines and len(lines) == 16
+    assert "steps              512" in lines and len(lines) == 17
     assert "size               (64, 96)" in str(recipes.LUCID.replace(size=(64, 96))).splitlines()
 
 
@@ -321,6 +321,10 @@ def test_other_requests_that_make_no_sense_are_refused():
         recipes.PIXEL.replace(size=(4, 0))
     with pytest.raises(InvalidInput, match="a photograph for Phase"):
         recipes.MACO.of(np.zeros((8, 8, 3), np.float32))
+    with pytest.raises(InvalidInput, match="a photograph for Phase"):
+        recipes.PIXEL.replace(canvas=canvases.Faded(Phase())).of(np.zeros((8, 8, 3), np.float32))
+    with pytest.raises(InvalidInput, match="branches left out at a rate of 1"):
+        recipes.PIXEL.replace(stochastic_depth=1)
 
 
 def test_starting_from_a_photograph_sets_canvas_size_and_what_compares():
@@ -328,6 +332,8 @@ def test_starting_from_a_photograph_sets_canvas_size_and_what_compares():
     recipe = recipes.ACCENTUATION.of(photo)
     assert recipe.size == (8, 9) and recipe.canvas.size == (8, 9)
     assert (recipe.regularizers[0].image == photo).all()
+    unfaded = recipes.PIXEL.replace(canvas=canvases.Faded()).of(photo).canvas
+    assert unfaded.canvas == Fourier() and (unfaded.image == photo).all()
 
 
 # ---- what networks are asked --------------------------------------------------------------------------------

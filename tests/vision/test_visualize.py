@@ -94,6 +94,30 @@ def test_picture_i_of_several_is_picture_i_alone(net, nine):
     assert np.abs(several.images[2] - nine.images[0]).max() <= 1e-5
 
 
+def test_a_residual_network_is_drawn_through_many_shallower_ones():
+    weights = jax.random.normal(jax.random.key(0), (2, 12, 12)) / 4
+
+    def residual(images):
+        x = images.reshape(len(images), 8, 8, 12)
+        for one in weights:
+            x = x + jax.nn.relu(x @ one)
+        return x.mean((1, 2))
+
+    whole = SHIFTED.replace(size=16, steps=24)
+    wish = {"objective": dp.logit(3), "n": 3, "key": 1}
+    for views in (1, 2):
+        thinned = whole.replace(stochastic_depth=0.9, views=views)
+        several = dp.visualize(residual, recipe=thinned, **wish)
+        alone = dp.visualize(residual, recipe=thinned, **wish | {"n": 1, "key": 3})
+        plain = dp.visualize(residual, recipe=whole.replace(views=views), **wish)
+        assert np.abs(several.images[2] - alone.images[0]).max() <= 1e-5
+        assert (several.scores > several.history[0]).all() and np.abs(
+            several.images - plain.images
+        ).max() > 0.01
+        # What is seen on the way changes from step to step; the verdict is the whole network's.
+        assert several.scores == pytest.approx(np.asarray(residual(several.images))[:, 3], rel=1e-4)
+
+
 def test_several_objectives_of_one_form(net):
     together = dp.visualize(net, [net.logit(1), net.logit(2)], recipe=QUICK, n=2)
     alone = dp.visualize(net, net.logit(2), recipe=QUICK, n=2)

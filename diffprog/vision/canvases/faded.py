@@ -17,6 +17,7 @@ from jax import Array
 from diffprog.errors import InvalidInput
 from diffprog.vision.canvases.canvas import Canvas, Size
 from diffprog.vision.canvases.fourier import Fourier
+from diffprog.vision.canvases.photograph import on_photograph
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,10 @@ class Faded:
     def init(self, key: Array, size: Size) -> Any:
         """The parameters of the canvas."""
         return self.canvas.init(key, size)
+
+    def of(self, image: Any) -> Canvas:
+        """The canvas inside with a photograph on it, which has edges of its own and is not faded."""
+        return on_photograph(self.canvas, image)
 
     def to_image(self, params: Any) -> Array:
         """[H, W, C] in [0, 1], of the canvas's channels."""

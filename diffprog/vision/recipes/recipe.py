@@ -16,8 +16,10 @@ import optax
 from jax import Array
 
 from diffprog.errors import InvalidInput
+from diffprog.graph.stochastic_depth import check_rate
 from diffprog.vision.canvases import Canvas, Fourier, Size
 from diffprog.vision.canvases.canvas import height_width
+from diffprog.vision.canvases.photograph import on_photograph
 from diffprog.vision.recipes.gradients import AverageMaxPool, SmoothMaxPool
 from diffprog.vision.recipes.optimizers import Adam
 from diffprog.vision.recipes.parts import plain, revived
@@ -41,6 +43,8 @@ class Recipe:
       regularizers: what it pays for.
       optimizer: how it moves.
       overrides: of the network's gradients, in every step.
+      stochastic_depth: with what probability the last residual branch of the network is left out in a step, the first
+        almost never (see `graph.stochastic_depth`); networks without residual sums stay as they are.
       redirect_steps: in how many first steps ReLUs that are off pass gradients on (see `graph.redirect_relus`).
       redirect_always: whether they do so in every drawing, or only for an objective that is silent (exactly 0)
         at the start.
@@ -58,6 +62,7 @@ class Recipe:
     regularizers: tuple[Regularizer, ...] = ()
     optimizer: Optimizer = Adam()
     overrides: tuple[AverageMaxPool | SmoothMaxPool, ...] = ()
+    stochastic_depth: float = 0.0
     redirect_steps: int = 16
     redirect_always: bool = True
     class_probability: float = 0.0
@@ -67,6 +72,7 @@ class Recipe:
         _check_whole("steps", self.steps, 1)
         _check_whole("redirect_steps", self.redirect_steps, 0)
         _check_whole("views", self.views, 1)
+        check_rate(self.stochastic_depth)
         if isinstance(self.size, tuple):
             height_width(self.size)
         elif self.size is not None:
@@ -100,13 +106,7 @@ class Recipe:
         Raises:
           InvalidInput: a canvas that does not know the parameters of a picture, or no such picture.
         """
-        if not hasattr(self.canvas, "of"):
-            raise InvalidInput(
-                f"a photograph for {self.canvas}",
-                "a canvas that knows the parameters of any picture",
-                "replace(canvas=canvases.Fourier()), Pixel() or Pyramid()",
-            )
-        canvas = self.canvas.of(image)
+        canvas = on_photograph(self.canvas, image)
         kept = tuple(one.of(image) if hasattr(one, "of") else one for one in self.regularizers)
         return self.replace(canvas=canvas, size=canvas.size, regularizers=kept)
 
