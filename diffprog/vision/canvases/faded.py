@@ -17,7 +17,7 @@ from jax import Array
 from diffprog.errors import InvalidInput
 from diffprog.vision.canvases.canvas import Canvas, Size
 from diffprog.vision.canvases.fourier import Fourier
-from diffprog.vision.canvases.photograph import on_photograph
+from diffprog.vision.canvases.photograph import Photograph, on_photograph
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Faded:
         """The parameters of the canvas."""
         return self.canvas.init(key, size)
 
-    def of(self, image: Any) -> Canvas:
+    def of(self, image: Any) -> Photograph:
         """The canvas inside with a photograph on it, which has edges of its own and is not faded."""
         return on_photograph(self.canvas, image)
 

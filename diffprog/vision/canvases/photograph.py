@@ -69,7 +69,7 @@ class Photograph:
         return f"{self.canvas} from a photograph of {self.size[0]}x{self.size[1]} pixels"
 
 
-def on_photograph(canvas: Canvas, image: Any) -> Canvas:
+def on_photograph(canvas: Canvas, image: Any) -> Photograph:
     """The canvas that starts from a photograph.
 
     Args:
