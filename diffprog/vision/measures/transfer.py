@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -70,12 +68,12 @@ def transfer(
       For every picture the verdicts, judge by judge.
 
     Raises:
-      InvalidInput: a class that a judge does not have.
+      InvalidInput: a class that a judge does not have, or a judge whose scores are not finite.
     """
-    verdicts = []
-    for image, number in zip(images, wanted, strict=True):
-        verdicts.append(tuple(_verdict(name, judge, image, number) for name, judge in judges.items()))
-    return verdicts
+    return [
+        tuple(_verdict(name, judge, image, number) for name, judge in judges.items())
+        for image, number in zip(images, wanted, strict=True)
+    ]
 
 
 def _verdict(name: str, judge: Model, image: np.ndarray, wanted: int) -> Transfer:
@@ -87,9 +85,15 @@ def _verdict(name: str, judge: Model, image: np.ndarray, wanted: int) -> Transfe
             "a classifier of the same classes as the network that was drawn from",
             "another judge",
         )
+    if not np.isfinite(logits).all():
+        raise InvalidInput(
+            f"scores that are not finite, from the judge {name}",
+            "a finite score for every class",
+            "another judge",
+        )
     rank = 1 + int((logits[0] > logits[0, wanted]).sum())
-    probability = float(jax.nn.softmax(logits[0])[wanted])
-    return Transfer(name, rank, probability if math.isfinite(probability) else 0.0, int(logits[0].argmax()))
+    weights = np.exp(logits[0].astype(np.float64) - logits[0].max())
+    return Transfer(name, rank, float(weights[wanted] / weights.sum()), int(logits[0].argmax()))
 
 
 def _classes(objective: Objective) -> set[int]:

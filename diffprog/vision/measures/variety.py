@@ -50,8 +50,8 @@ def variety(
     name = layer or _layer(graph, objective)
     read = jax.jit(lambda image, consts: graph.run(image, taps=[name], consts=consts)[1][name][0])
     values = jnp.stack([read(jnp.asarray(image)[None], graph.consts) for image in images])
-    cosines = -diversity(name).together({name: values})
-    return Variety(1 - float(jnp.mean(cosines)), name, len(images))
+    alike = jax.jit(lambda values: -jnp.mean(diversity(name).together({name: values})))
+    return Variety(1 - float(alike(values)), name, len(images))
 
 
 def _layer(graph: Graph, objective: Objective | None) -> str:

@@ -68,7 +68,7 @@ def test_the_percentile_is_that_of_the_views():
 def test_pictures_that_are_compared_with_each_other_are_one_group():
     objective = dp.diversity("paint")
     found = scores(painted, [objective, objective], PICTURES, draws=2)
-    expected = objective.together({"paint": jnp.maximum(PICTURES, 0)})
+    expected = jax.jit(objective.together)({"paint": PICTURES})
     np.testing.assert_allclose(found.plain, expected, rtol=1e-5)  # the same sums in another order
 
 
@@ -108,6 +108,8 @@ def test_transfer_is_rank_and_probability():
     assert found[1][0].top5
     with pytest.raises(InvalidInput, match="class 5"):
         transfer(judges, [PICTURES[0]], [5])
+    with pytest.raises(InvalidInput, match="not finite"):
+        transfer({"broken": lambda images: jnp.full((1, 5), jnp.nan)}, [PICTURES[0]], [1])
 
 
 def test_the_class_that_an_objective_asks_for():
