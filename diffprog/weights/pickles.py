@@ -18,6 +18,7 @@ from typing import Any
 from diffprog.weights.bounds import MAX_STEPS, BoundedReader, clip, refused
 
 SIMPLE_KEYS = (str, int, float, bool, bytes, type(None))
+KEY = object()  # the value of a global that may be the key of a dict, and nothing else
 
 
 class StandIn:
@@ -40,7 +41,7 @@ class Attributes(dict[str, Any]):
 class Named(StandIn):
     """What a listed global becomes: a name, a value, and the function of ours that stands for calling it.
 
-    The value `Attributes` makes it a class whose instances are read as their attributes.
+    The value `Attributes` makes it a class whose instances are read as their attributes, the value `KEY` a mere name.
     """
 
     __slots__ = ("call", "name", "value")
@@ -122,6 +123,8 @@ def interpret(stream: BoundedReader, table: Table, persistent: Persistent | None
 def _store(container: Any, key: Any, value: Any) -> None:
     if type(container) is not dict:
         raise refused("a pickle sets an item of something that is not a dict")
+    if isinstance(key, Named) and key.value is KEY:
+        key = key.name
     # A nested tuple takes 2**depth steps to hash, so only short tuples of plain values may be keys.
     if not isinstance(key, SIMPLE_KEYS) and not _short_tuple(key):
         raise refused("a pickle uses something else than plain text or a number as a dict key")

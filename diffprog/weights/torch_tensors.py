@@ -15,7 +15,7 @@ import numpy as np
 from diffprog.weights.arrays import DTYPES, Pending, from_bytes, native
 from diffprog.weights.bounds import clip, element_count, refused
 from diffprog.weights.numpy_files import NUMPY_TABLE
-from diffprog.weights.pickles import Named, StandIn, Table
+from diffprog.weights.pickles import KEY, Named, StandIn, Table
 
 STORAGE_DTYPES: Mapping[str, str] = {
     "Float": "float32",
@@ -32,6 +32,11 @@ STORAGE_DTYPES: Mapping[str, str] = {
     "ComplexDouble": "complex128",
     "Untyped": "uint8",
 }
+# Under these classes of Lightning's its checkpoints keep what they remember of the best one before.
+CALLBACKS = (
+    "pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint",
+    "pytorch_lightning.callbacks.early_stopping.EarlyStopping",
+)
 SCALAR_ALIASES = {"float": "float32", "double": "float64", "half": "float16", "long": "int64", "int": "int32"}
 
 
@@ -147,6 +152,7 @@ def _table() -> Table:
         "torch.Size": _size,
     }
     table = {name: Named(name, call) for name, call in functions.items()}
+    table |= {name: Named(name, None, KEY) for name in CALLBACKS}
     for module in ("torch", "torch.cuda", "torch.storage"):
         for kind, dtype in STORAGE_DTYPES.items():
             name = f"{module}.{kind}Storage"

@@ -157,6 +157,8 @@ DTYPE = Call(Global("numpy", "dtype"), ("f4", False, True))
 FROMBUFFER = Global("numpy.core.numeric", "_frombuffer")
 RECONSTRUCT = Global("numpy.core.multiarray", "_reconstruct")
 
+# A class that a checkpoint may name as a key; it must stay a name.
+CALLBACK = Global("pytorch_lightning.callbacks.model_checkpoint", "ModelCheckpoint")
 HOSTILE: dict[str, tuple[str, Any, str]] = {
     # numpy arrays that lie
     "2**40 elements": ("numpy pickle", numpy_array((2**40,), "f4", ELEMENTS), "comes with 16 bytes"),
@@ -234,6 +236,9 @@ HOSTILE: dict[str, tuple[str, Any, str]] = {
     "tuples as a dict key": ("numpy pickle", Raw(b"}" + TUPLES.opcodes + b"Ns"), "as a dict key"),
     "huge integer as a key": ("numpy pickle", {2**200: 1}, "64 bits"),
     "array as a key": ("numpy pickle", Raw(b"}" + b"]" + b"Ns"), "as a dict key"),
+    "class as a key": ("torch zip", Raw(b"}" + encode(Global("torch", "Size")) + b"Ns"), "as a dict key"),
+    "callback called": ("torch zip", Call(CALLBACK, ()), "calls"),
+    "callback made": ("torch zip", Raw(encode(CALLBACK) + b")\x81"), "makes a new"),
     "deeply nested": ("numpy pickle", DEEP, "deep"),
     "list in itself": ("numpy pickle", ITSELF, "within themselves"),
     "key twice": ("numpy pickle", Raw(b"}(X\1\0\0\0aNX\1\0\0\0aNu"), "twice"),

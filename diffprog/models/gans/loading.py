@@ -16,9 +16,9 @@ from diffprog.models.gans.vqgan.network import KIND as VQGAN
 from diffprog.models.layouts import Tensors, by_name
 
 KINDS: tuple[Kind, ...] = (BIGGAN, VQGAN, STYLEGAN2)
-# What training programs call the copy with averaged weights, which they keep beside the raw one.
-AVERAGED = ("g_ema/", "G_ema/", "G_ema.")
-WRAPPERS = ("state_dict/", "model/", "module.", "generator_ema/")
+# In which part of a training program's checkpoint the generator is; the copy whose weights were averaged comes first.
+CONTAINERS = ("g_ema/", "G_ema/", "G_ema.", "generator_ema/", "state_dict/", "model/")
+BESIDE = "latent_avg"  # which rosinality's program keeps beside its generators
 
 
 def load(
@@ -79,19 +79,16 @@ def kind_of(name: str) -> Kind:
 def unwrapped(tensors: Tensors) -> dict[str, np.ndarray]:
     """Tensors under the names that the published programs give them: dots between parts, no wrapper around.
 
-    Of a training program's checkpoint, the generator whose weights were averaged.
+    Of a training program's checkpoint, which holds other networks and the optimizer's memory too, the generator alone.
 
     Example:
         >>> list(unwrapped({"g/conv1.bias": 0, "g_ema/conv1.bias": 1, "latent_avg": 2}).items())
         [('conv1.bias', 1), ('latent_avg', 2)]
     """
-    averaged = next((mark for mark in AVERAGED if any(name.startswith(mark) for name in tensors)), "")
-    plain = {}
-    for name, tensor in tensors.items():
-        if averaged and not name.startswith(averaged) and "/" in name:
-            continue
-        name = name.removeprefix(averaged)
-        for wrapper in WRAPPERS:
-            name = name.removeprefix(wrapper)
-        plain[name.replace("/", ".")] = tensor
-    return plain
+    container = next((one for one in CONTAINERS if any(name.startswith(one) for name in tensors)), "")
+    own = {name: t for name, t in tensors.items() if name.startswith(container) or name == BESIDE}
+    return {_plain(name.removeprefix(container)): tensor for name, tensor in own.items()}
+
+
+def _plain(name: str) -> str:
+    return name.removeprefix("module.").replace("/", ".")

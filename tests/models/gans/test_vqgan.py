@@ -1,5 +1,8 @@
 """The VQGAN's decoder against its twin in PyTorch, at seeded weights, and the published sizes."""
 
+import sys
+import types
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -24,9 +27,21 @@ DRAW = np.random.default_rng(0)
 
 @pytest.fixture(scope="module")
 def net(tmp_path_factory):
-    """As training programs save it: within a dictionary, with the loss beside it."""
+    """As Lightning saves it: with the loss, the optimizer's memory, and what its callbacks remember."""
     path = tmp_path_factory.mktemp("vqgan") / "last.ckpt"
-    torch.save({"state_dict": {**TWIN.state_dict(), "loss.logvar": torch.zeros(())}, "epoch": 3}, path)
+    callbacks = types.ModuleType("pytorch_lightning.callbacks.model_checkpoint")
+    callbacks.ModelCheckpoint = type("ModelCheckpoint", (), {"__module__": callbacks.__name__})
+    checkpoint = {
+        "state_dict": {**TWIN.state_dict(), "loss.logvar": torch.zeros(())},
+        "optimizer_states": [{"state": {0: {"exp_avg": torch.zeros(3)}}}],
+        "callbacks": {callbacks.ModelCheckpoint: {"best_model_score": torch.zeros(())}},
+        "epoch": 3,
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for end in (1, 2, 3):
+            name = ".".join(callbacks.__name__.split(".")[:end])
+            patch.setitem(sys.modules, name, callbacks if end == 3 else types.ModuleType(name))
+        torch.save(checkpoint, path)
     return gans.load(path)
 
 
