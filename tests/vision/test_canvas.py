@@ -42,7 +42,6 @@ TABLE = {
     "painting network": (canvases.CPPN(hidden=6, layers=3), 3, True),
     "transparent": (canvases.Transparent(), 4, True),
     "grey": (canvases.Grey(), 3, True),
-    "faded": (canvases.Faded(canvases.Pixel(channels=2)), 2, True),
     "shared": (canvases.Shared(), 3, True),
     "generator": (canvases.Latent(generated, (12 + 17,)), 3, False),
     "photograph": (canvases.Fourier().of(PHOTO), 3, False),
@@ -287,24 +286,6 @@ def test_grey_is_grey_and_needs_one_channel():
     wrong = canvases.Grey(canvases.Fourier())
     with pytest.raises(InvalidInput, match="3 channels, as grey"):
         jax.eval_shape(first_picture(wrong, 16), jax.random.key(0))
-
-
-def test_a_faded_picture_is_itself_in_the_middle_and_its_mean_colour_in_the_corners():
-    pixels = canvases.Pixel(deviation=1.0)
-    params = pixels.init(jax.random.key(0), (9, 13))
-    plain = np.asarray(pixels.to_image(params))
-    faded = np.asarray(canvases.Faded(pixels, strength=0.5).to_image(params))
-    mean = plain.mean((0, 1))
-    np.testing.assert_array_equal(faded[4, 6], plain[4, 6])
-    np.testing.assert_allclose(
-        faded[[0, 0, -1, -1], [0, -1, 0, -1]], np.tile(mean, (4, 1)), atol=1e-6
-    )  # float32
-    np.testing.assert_allclose(
-        faded[4, 0], (plain[4, 0] + mean) / 2, atol=1e-6
-    )  # r = 1: the strength is gone
-    for strength in (0.0, -1.0, float("nan")):
-        with pytest.raises(InvalidInput, match="strength"):
-            canvases.Faded(pixels, strength)
 
 
 def test_pictures_that_share_parameters_share_what_is_coarse():

@@ -215,7 +215,6 @@ PARTS = [
     canvases.Shared(canvases.Pixel(), (canvases.Coarse(2),), False, ((1.0,),)),
     canvases.Transparent(canvases.Pixel(), canvases.Pixel(channels=1)),
     canvases.Grey(canvases.Pixel(channels=1)),
-    canvases.Faded(canvases.Pixel(), 0.5),
     transforms.Pad(3, 0.1),
     transforms.Jitter(3),
     transforms.CropOrPad(3, 4, 0.1),
@@ -226,6 +225,7 @@ PARTS = [
     transforms.Rotate((1.0, 2.0)),
     transforms.RotateBetween(3.0),
     transforms.Mirror(),
+    transforms.Fade(0.5),
     transforms.NormalizeGradient(),
     transforms.Noise(0.3),
     transforms.UniformNoise(0.3),
@@ -321,8 +321,6 @@ def test_other_requests_that_make_no_sense_are_refused():
         recipes.PIXEL.replace(size=(4, 0))
     with pytest.raises(InvalidInput, match="a photograph for Phase"):
         recipes.MACO.of(np.zeros((8, 8, 3), np.float32))
-    with pytest.raises(InvalidInput, match="a photograph for Phase"):
-        recipes.PIXEL.replace(canvas=canvases.Faded(Phase())).of(np.zeros((8, 8, 3), np.float32))
     with pytest.raises(InvalidInput, match="branches left out at a rate of 1"):
         recipes.PIXEL.replace(stochastic_depth=1)
 
@@ -332,8 +330,6 @@ def test_starting_from_a_photograph_sets_canvas_size_and_what_compares():
     recipe = recipes.ACCENTUATION.of(photo)
     assert recipe.size == (8, 9) and recipe.canvas.size == (8, 9)
     assert (recipe.regularizers[0].image == photo).all()
-    unfaded = recipes.PIXEL.replace(canvas=canvases.Faded()).of(photo).canvas
-    assert unfaded.canvas == Fourier() and (unfaded.image == photo).all()
 
 
 # ---- what networks are asked --------------------------------------------------------------------------------

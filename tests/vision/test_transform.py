@@ -36,6 +36,7 @@ TABLE = {
     "uniform noise": (transform.UniformNoise(0.1), (12, 10)),
     "contrast": (transform.ContrastBetween(0.5, 0.9), (12, 10)),
     "colours": (transform.ColorJitter(), (12, 10)),
+    "fade": (transform.Fade(), (12, 10)),
     "blur": (transform.BlurBetween(0.5, 1.5), (12, 10)),
     "erase": (transform.Erase(probability=1.0), (12, 10)),
     "crop": (transform.Crop(6, 0.3, 0.7), (6, 6)),
@@ -44,7 +45,7 @@ TABLE = {
     "normalize gradient": (transform.NormalizeGradient(), (12, 10)),
     "background": (transform.OnBackground(), (12, 10)),
 }
-WITHOUT_CHANCE = {"pad", "crop or pad", "resize", "normalize gradient"}
+WITHOUT_CHANCE = {"pad", "crop or pad", "resize", "normalize gradient", "fade"}
 every_transform = pytest.mark.parametrize("name", TABLE)
 
 
@@ -341,3 +342,18 @@ def test_uniform_noise_has_its_width():
     noise = np.asarray(jax.jit(transform.UniformNoise(0.3))(jnp.zeros((100, 100, 1)), KEY))
     assert noise.min() >= -0.15 and noise.max() <= 0.15
     assert noise.std() == pytest.approx(0.3 / np.sqrt(12), rel=0.03)  # 10,000 draws: error .5 %
+
+
+def test_a_faded_picture_is_itself_in_the_middle_and_its_mean_colour_in_the_corners():
+    picture = np.random.default_rng(0).random((9, 13, 3)).astype(np.float32)
+    faded = np.asarray(transform.Fade(strength=0.5)(picture, jax.random.key(0)))
+    mean = picture.mean((0, 1))
+    np.testing.assert_array_equal(faded[4, 6], picture[4, 6])
+    corners = faded[[0, 0, -1, -1], [0, -1, 0, -1]]
+    np.testing.assert_allclose(corners, np.tile(mean, (4, 1)), atol=1e-6)  # float32
+    np.testing.assert_allclose(
+        faded[4, 0], (picture[4, 0] + mean) / 2, atol=1e-6
+    )  # r = 1: the strength is gone
+    for strength in (0.0, -1.0, float("nan")):
+        with pytest.raises(InvalidInput, match="strength"):
+            transform.Fade(strength)

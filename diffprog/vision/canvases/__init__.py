@@ -11,7 +11,6 @@ from diffprog.vision.canvases.canvas import Sized as Sized
 from diffprog.vision.canvases.color import from_rgb as from_rgb
 from diffprog.vision.canvases.color import to_rgb as to_rgb
 from diffprog.vision.canvases.cppn import CPPN as CPPN
-from diffprog.vision.canvases.faded import Faded as Faded
 from diffprog.vision.canvases.fourier import Fourier as Fourier
 from diffprog.vision.canvases.frequencies import PowerLaw as PowerLaw
 from diffprog.vision.canvases.frequencies import Spectrum as Spectrum

@@ -69,25 +69,6 @@ class Photograph:
         return f"{self.canvas} from a photograph of {self.size[0]}x{self.size[1]} pixels"
 
 
-def on_photograph(canvas: Canvas, image: Any) -> Photograph:
-    """The canvas that starts from a photograph.
-
-    Args:
-      canvas: how the picture is parameterized.
-      image: floating [H, W, C] in [0, 1].
-
-    Raises:
-      InvalidInput: a canvas that does not know the parameters of a picture, or no such picture.
-    """
-    if not hasattr(canvas, "of"):
-        raise InvalidInput(
-            f"a photograph for {canvas}",
-            "a canvas that knows the parameters of any picture",
-            "replace(canvas=canvases.Fourier()), Pixel() or Pyramid()",
-        )
-    return canvas.of(image)
-
-
 def checked_picture(image: Any) -> np.ndarray:
     """A picture as float32 [H, W, C].
 

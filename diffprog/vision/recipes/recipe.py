@@ -19,7 +19,6 @@ from diffprog.errors import InvalidInput
 from diffprog.graph.stochastic_depth import check_rate
 from diffprog.vision.canvases import Canvas, Fourier, Size
 from diffprog.vision.canvases.canvas import height_width
-from diffprog.vision.canvases.photograph import on_photograph
 from diffprog.vision.recipes.gradients import AverageMaxPool, SmoothMaxPool
 from diffprog.vision.recipes.optimizers import Adam
 from diffprog.vision.recipes.parts import plain, revived
@@ -106,7 +105,13 @@ class Recipe:
         Raises:
           InvalidInput: a canvas that does not know the parameters of a picture, or no such picture.
         """
-        canvas = on_photograph(self.canvas, image)
+        if not hasattr(self.canvas, "of"):
+            raise InvalidInput(
+                f"a photograph for {self.canvas}",
+                "a canvas that knows the parameters of any picture",
+                "replace(canvas=canvases.Fourier()), Pixel() or Pyramid()",
+            )
+        canvas = self.canvas.of(image)
         kept = tuple(one.of(image) if hasattr(one, "of") else one for one in self.regularizers)
         return self.replace(canvas=canvas, size=canvas.size, regularizers=kept)
 

@@ -10,6 +10,7 @@ from diffprog.vision.transforms.compose import Compose as Compose
 from diffprog.vision.transforms.crop import Crop as Crop
 from diffprog.vision.transforms.crop import ShrinkingCrop as ShrinkingCrop
 from diffprog.vision.transforms.erase import Erase as Erase
+from diffprog.vision.transforms.fade import Fade as Fade
 from diffprog.vision.transforms.geometric import CropOrPad as CropOrPad
 from diffprog.vision.transforms.geometric import Geometric as Geometric
 from diffprog.vision.transforms.geometric import Jitter as Jitter
