@@ -1,5 +1,6 @@
 """Differentiable programming for JAX: optimize any node or edge of a program against any scalar cost."""
 
+from diffprog import _importing
 from diffprog import blocks as blocks
 from diffprog import graph as graph
 from diffprog import machine as machine
@@ -67,3 +68,5 @@ from diffprog.vision import sweep as sweep
 from diffprog.vision import visualize as visualize
 
 __version__ = "0.1.0"
+
+_importing.finished()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
@@ -44,10 +44,19 @@ def fitted(
             f"the {len(paths)} tensors of {title}: float32, finite, each of its shape, and no others",
             remedy,
         )
-    with (
-        jax.ensure_compile_time_eval()
-    ):  # arrays, also where a network is first loaded while a function is traced
-        return unflatten_dict({path: jnp.asarray(tensors[name]) for name, path in paths.items()})
+    return nested(tensors, paths)
+
+
+def nested(tensors: Tensors, paths: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
+    """Tensors as JAX's arrays, nested by layer; all at once, because one `jnp.asarray` a shape is a program a shape.
+
+    Args:
+        tensors: by name.
+        paths: from a name to where it belongs, layer within layer.
+    """
+    found = {path: tensors[name] for name, path in paths.items()}
+    with jax.ensure_compile_time_eval():  # also where a network is first loaded while a function is traced
+        return unflatten_dict(jax.device_put(found, may_alias=False))
 
 
 def fits(tensor: np.ndarray | None, shape: tuple[int, ...]) -> bool:

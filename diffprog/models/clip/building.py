@@ -7,9 +7,8 @@ from typing import Any
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 import numpy as np
-from flax.traverse_util import flatten_dict, unflatten_dict
+from flax.traverse_util import flatten_dict
 
 from diffprog.graph.objectives.naturalness import Statistics
 from diffprog.models.clip.architecture import Architecture, ResNet
@@ -19,6 +18,7 @@ from diffprog.models.clip.resnet import ImageResNet
 from diffprog.models.clip.text import Texts
 from diffprog.models.clip.tokenizer import Tokenizer
 from diffprog.models.clip.vit import ImageTransformer
+from diffprog.models.fitting import nested
 from diffprog.models.network import STATISTICS, Params
 
 
@@ -102,7 +102,7 @@ def _nested(module: nn.Module, like: Any, tensors: Mapping[str, np.ndarray]) -> 
     assert {name: shapes[part].shape for name, part in paths.items()} == {
         n: t.shape for n, t in tensors.items()
     }
-    return unflatten_dict({part: jnp.asarray(tensors[name]) for name, part in paths.items()})
+    return nested(tensors, paths)
 
 
 def _statistics(tensors: Mapping[str, np.ndarray]) -> dict[str, tuple[np.ndarray, np.ndarray]]:

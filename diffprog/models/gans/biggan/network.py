@@ -96,7 +96,7 @@ class BigGAN:
         changed = layout.at_truncation(self.tables, float(truncation), as_published)
         flat = flatten_dict(self.params)
         replaced = {path: changed.get("/".join(path), tensor) for path, tensor in flat.items()}
-        params = jax.tree.map(jnp.asarray, unflatten_dict(replaced))
+        params = jax.device_put(unflatten_dict(replaced), may_alias=False)
         return dataclasses.replace(self, params=params, truncation=float(truncation))
 
     def draw(self, key: Array) -> tuple[Array, Array]:
