@@ -66,7 +66,7 @@ class Program:
         for graph in (self.bare,) if same else (self.bare, self.seen):
             for one in (*objectives, self.prior):
                 check_objective(graph, one)
-        self.method = recipe.optimizer()
+        self.method = recipe.method()
         self.differentiable = False  # whether a gradient can reach the picture; known once a step is traced
         driving = override(self.seen, [one() for one in recipe.overrides])
         self.step = self._step(driving)

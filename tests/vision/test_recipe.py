@@ -188,6 +188,18 @@ def test_nadam_takes_the_steps_of_keras():
     np.testing.assert_allclose(got, x, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize(("cooldown", "flat"), [(0.0, 8), (0.5, 4), (1.0, 0)])
+def test_a_cooldown_ends_in_no_step_at_all(cooldown, flat):
+    recipe = recipes.PIXEL.replace(optimizer=recipes.GradientAscent(0.5), steps=8, cooldown=cooldown)
+    method = recipe.method()
+    state, taken = method.init(jnp.zeros(())), []
+    for _ in range(9):
+        update, state = method.update(jnp.ones(()), state)
+        taken.append(-float(update) / 0.5)
+    falling = 0.5 + 0.5 * np.cos(np.pi * np.arange(9 - flat) / max(1, 8 - flat))
+    np.testing.assert_allclose(taken, [*[1] * flat, *(falling if cooldown else [1])], atol=1e-6)  # float32
+
+
 def test_the_nadams_differ():
     gradients = rng_gradients(5)
     walks = [walked(one, gradients) for one in (Nadam(1.0), Nadam(1.0, decay=1.0), lambda: optax.nadam(1.0))]
@@ -304,7 +316,7 @@ def test_a_photograph_or_a_generator_is_named_and_not_drawn_from_a_file():
 
 def test_printing_reads_like_a_table():
     lines = str(recipes.LUCID).splitlines()
-    assert "steps              512" in lines and len(lines) == 17
+    assert "steps              512" in lines and len(lines) == 18
     assert "size               (64, 96)" in str(recipes.LUCID.replace(size=(64, 96))).splitlines()
 
 
@@ -323,6 +335,9 @@ def test_other_requests_that_make_no_sense_are_refused():
         recipes.MACO.of(np.zeros((8, 8, 3), np.float32))
     with pytest.raises(InvalidInput, match="branches left out at a rate of 1"):
         recipes.PIXEL.replace(stochastic_depth=1)
+    for share in (-0.1, 1.5, float("nan")):
+        with pytest.raises(InvalidInput, match="cooldown="):
+            recipes.PIXEL.replace(cooldown=share)
 
 
 def test_starting_from_a_photograph_sets_canvas_size_and_what_compares():

@@ -41,6 +41,8 @@ class Recipe:
       views: at how many draws of the transforms it is looked at in every step; the objective is their mean.
       regularizers: what it pays for.
       optimizer: how it moves.
+      cooldown: over what last share of the steps it moves less and less, down to nothing along a cosine. At full speed
+        to the end, the last views leave their noise in the picture.
       overrides: of the network's gradients, in every step.
       stochastic_depth: with what probability the last residual branch of the network is left out in a step, the first
         almost never (see `graph.stochastic_depth`); networks without residual sums stay as they are.
@@ -60,6 +62,7 @@ class Recipe:
     views: int = 1
     regularizers: tuple[Regularizer, ...] = ()
     optimizer: Optimizer = Adam()
+    cooldown: float = 0.0
     overrides: tuple[AverageMaxPool | SmoothMaxPool, ...] = ()
     stochastic_depth: float = 0.0
     redirect_steps: int = 16
@@ -72,6 +75,10 @@ class Recipe:
         _check_whole("redirect_steps", self.redirect_steps, 0)
         _check_whole("views", self.views, 1)
         check_rate(self.stochastic_depth)
+        if not 0 <= self.cooldown <= 1:
+            raise InvalidInput(
+                f"cooldown={self.cooldown}", "a share of the steps, from 0 to 1", "cooldown=0.75"
+            )
         if isinstance(self.size, tuple):
             height_width(self.size)
         elif self.size is not None:
@@ -114,6 +121,15 @@ class Recipe:
         canvas = self.canvas.of(image)
         kept = tuple(one.of(image) if hasattr(one, "of") else one for one in self.regularizers)
         return self.replace(canvas=canvas, size=canvas.size, regularizers=kept)
+
+    def method(self) -> optax.GradientTransformation:
+        """The optimizer with its cooldown, for a run of `steps`."""
+        if not self.cooldown:
+            return self.optimizer()
+        slower = max(1, round(self.cooldown * self.steps))
+        falling = optax.cosine_decay_schedule(1.0, slower)
+        speed = optax.join_schedules([optax.constant_schedule(1.0), falling], [self.steps - slower])
+        return optax.chain(self.optimizer(), optax.scale_by_schedule(speed))
 
     def to_dict(self) -> dict[str, Any]:
         """The recipe in plain numbers, strings and lists; `from_dict` reads it back."""
