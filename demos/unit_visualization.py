@@ -59,20 +59,19 @@ def main() -> None:
     net = dp.models.load(options.model)
     judge = net if options.small else dp.models.load(options.judge)
     index = net.class_index(options.unit)
-    figure, axes = plt.subplots(1, len(COLUMNS), figsize=(3 * len(COLUMNS), 3.9))
+    figure, axes = plt.subplots(1, len(COLUMNS), figsize=(2 * len(COLUMNS), 3), layout="constrained")
     for axis, (title, recipe) in zip(axes, COLUMNS.items(), strict=True):
         drawing = dp.visualize(
             net, net.logit(index), recipe=recipe, size=size, steps=steps, title=title, progress=True
         )
         axis.imshow(drawing.images[0])
-        axis.set_title(title)
-        axis.set_xlabel("\n".join(verdict(one, drawing.images[0], index) for one in (net, judge)))
+        axis.set_title(title, fontsize=10)
+        axis.set_xlabel("\n".join(verdict(one, drawing.images[0], index) for one in (net, judge)), fontsize=8)
         axis.set_xticks([])
         axis.set_yticks([])
     figure.suptitle(
         f"{net.label(index).split(',')[0]}: what {net.title} wants to see, and what {judge.title} makes of it"
     )
-    figure.tight_layout()
     path = options.out / "unit_visualization.png"
     figure.savefig(path, dpi=100)
     print(path)
