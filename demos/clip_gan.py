@@ -67,16 +67,15 @@ def draw_picture(axis: Any, picture: Any, title: str, **options: Any) -> None:
     axis.set_axis_off()
 
 
-def by_pixel(program: Program, target: Target, picture: Any) -> np.ndarray:
-    """How strongly J depends on each pixel: |dJ/dpicture| [H, W]."""
-    slope = jax.grad(lambda image: program.plain(image, target, program.consts))(jnp.asarray(picture))
-    return np.abs(np.asarray(slope)).sum(-1)
+def by_picture(program: Program, target: Target, picture: Any) -> jax.Array:
+    """dJ/dpicture [H, W, 3]."""
+    return jax.grad(lambda image: program.plain(image, target, program.consts))(jnp.asarray(picture))
 
 
-def by_latent(program: Program, target: Target, z: Any) -> float:
-    """|dJ/dz|: the same gradient, carried on through the generator."""
-    slope = jax.grad(lambda z: program.plain(program.image(z, program.consts), target, program.consts))(z)
-    return float(jnp.sqrt(sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(slope))))
+def by_latent(program: Program, z: Any, slope: jax.Array) -> float:
+    """|dJ/dz|: dJ/dpicture, carried on through the generator."""
+    _, back = jax.vjp(lambda z: program.image(z, program.consts), z)
+    return float(jnp.sqrt(sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(back(slope)))))
 
 
 def draw(made: Any, generator: Any, scorer: Any, net: Any, path: Path) -> None:
@@ -99,9 +98,10 @@ def draw(made: Any, generator: Any, scorer: Any, net: Any, path: Path) -> None:
         draw_picture(axes[row, 1], picture, f"G(z) {when}")
         e_2 = scorer.look(whole(jnp.asarray(picture)[None], scorer.size))[0]
         draw_classes(axes[row, 2], e_2, net, f"e_2 {when}: J = sim(e_1, e_2) = {score:.2f}")
-        draw_picture(axes[row, 3], by_pixel(program, target, picture), f"|dJ/dpicture| {when}", cmap="magma")
-    z = jax.tree.map(lambda leaf: jnp.asarray(leaf[best]), made.latents)
-    axes[1, 3].set_title(f"|dJ/dpicture| after; |dJ/dz| = {by_latent(program, target, z):.2g}", fontsize=10)
+        slope = by_picture(program, target, picture)
+        draw_picture(axes[row, 3], jnp.abs(slope).sum(-1), f"|dJ/dpicture| {when}", cmap="magma")
+    length = by_latent(program, jax.tree.map(lambda leaf: jnp.asarray(leaf[best]), made.latents), slope)
+    axes[1, 3].set_title(f"|dJ/dpicture| after; |dJ/dz| = {length:.2g}", fontsize=10)
     figure.savefig(path, dpi=100)
     print(path)
 
