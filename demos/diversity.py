@@ -3,7 +3,7 @@
 The upper row draws a channel four times, from four starts. The lower row draws four pictures together that are asked
 to excite the channel and to have little in common: diversity is minus the cosine of their Gram matrices in another
 layer. Under every picture stands how much the channel responds, which is what diversity costs. Drawn alone, this
-channel's pictures are all of faces; asked to differ, three of four are of keys and signs, and it responds to them half
+channel's pictures are mostly faces; asked to differ, three of four are of keys and signs, and it responds to them half
 as much: one channel, two things.
 
     python demos/diversity.py [--layer fire8] [--channel 15] [--weight 0.35] [--compare fire4] [--small] [--out FOLDER]
