@@ -1,8 +1,8 @@
 """What a network sees where: every position of a layer, drawn, beside the photograph.
 
 Each position of a layer holds one vector of activations, all that the rest of the network knows about that place.
-Drawing the vectors turns the layer into a picture: ears, eyes and whiskers of a cat are where the cat has them, in the
-words of the network and not in those of its classes. Under it stands which place spoke for the network's first answer
+Drawing the vectors turns the layer into a picture: eyes, nose and whiskers of a cat are where the cat has them, in the
+words of the network and not in those of its classes. Beside it stands which places spoke for the network's answer
 (activation times gradient).
 
     python demos/activation_grid.py [--layer fire9] [--stride 1] [--small] [--out FOLDER]
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import jax.numpy as jnp
 import matplotlib
@@ -45,25 +46,28 @@ def main() -> None:
     best = int(net(jnp.asarray(photo)[None])[0].argmax())
     grid = dp.activation_grid(net, photo, options.layer, stride=stride, steps=steps, progress=True)
     spoke = dp.attribution(net, photo, net.logit(best), options.layer).positions
-    figure, axes = plt.subplots(1, 3, figsize=(15, 5.6))
-    axes[0].imshow(photo)
-    axes[0].set_title("photograph")
-    axes[1].imshow(grid.image)
-    axes[1].set_title(f"{options.layer}, {' x '.join(map(str, grid.magnitudes.shape))} positions")
-    strength = np.abs(spoke) / np.abs(spoke).max()
-    axes[2].imshow(photo.mean(-1), cmap="gray", vmin=-1, vmax=1.5, extent=(0, 1, 0, 1))
-    axes[2].imshow(
-        np.sign(spoke), cmap="PiYG", alpha=0.9 * strength, vmin=-1.3, vmax=1.3, extent=(0, 1, 0, 1)
-    )
-    axes[2].set_title(f"what spoke for {net.label(best).split(',')[0]} (green), and against it")
-    for axis in axes:
-        axis.set_xticks([])
-        axis.set_yticks([])
-    figure.suptitle(f"{net.title}: what each position sees")
-    figure.tight_layout()
     path = options.out / "activation_grid.png"
-    figure.savefig(path, dpi=110)
+    draw(photo, grid, spoke, net.label(best).split(",")[0], net.title, path)
     print(path)
+
+
+def draw(photo: np.ndarray, grid: Any, spoke: np.ndarray, answer: str, who: str, path: Path) -> None:
+    """The grid large; beside it the photograph, and what spoke for the answer."""
+    figure = plt.figure(figsize=(10, 7.2), layout="constrained")
+    axes = figure.subplot_mosaic([["photograph", "grid"], ["spoke", "grid"]], width_ratios=(1, 2))
+    axes["photograph"].imshow(photo)
+    axes["photograph"].set_title("the photograph")
+    rows, columns = grid.magnitudes.shape
+    axes["grid"].imshow(grid.image)
+    axes["grid"].set_title(f"what {who} sees at the {rows} x {columns} positions of {grid.layer}")
+    strength = np.abs(spoke) / np.abs(spoke).max()
+    whole = (0, 1, 0, 1)
+    axes["spoke"].imshow(photo.mean(-1), cmap="gray", vmin=-1, vmax=1.5, extent=whole)
+    axes["spoke"].imshow(np.sign(spoke), cmap="PiYG", alpha=0.9 * strength, vmin=-1.3, vmax=1.3, extent=whole)
+    axes["spoke"].set_title(f"for '{answer}' (green),\nagainst it (pink)")
+    for axis in axes.values():
+        axis.set(xticks=[], yticks=[])
+    figure.savefig(path, dpi=110)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@
     dJ/dz <--------- dJ/dpicture <-------------------- dJ/de_2
 
 Draws the four stages for one latent, before and after: the distribution e_1 that the words make over the classes, the
-picture, the gradient's size where it passes through the picture, e_2, and the similarity step by step.
+picture, e_2, the gradient's size where it passes through the picture, and the similarity step by step.
 
     python demos/clip_gan.py [--prompt WORDS] [--small] [--out FOLDER]
 """
@@ -67,27 +67,29 @@ def draw_picture(axis: Any, picture: Any, title: str, **options: Any) -> None:
     axis.set_axis_off()
 
 
-def gradients(program: Program, target: Target, z: Any) -> tuple[np.ndarray, float]:
-    """How strongly J depends on each pixel [H, W], and the length of its gradient by the latent."""
-    image, back = jax.vjp(lambda z: program.image(z, program.consts), z)
-    at_image = jax.grad(lambda image: program.plain(image, target, program.consts))(image)
-    (at_z,) = back(at_image)
-    length = jnp.sqrt(sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(at_z)))
-    return np.abs(np.asarray(at_image)).sum(-1), float(length)
+def by_picture(program: Program, target: Target, picture: Any) -> jax.Array:
+    """dJ/dpicture [H, W, 3]."""
+    return jax.grad(lambda image: program.plain(image, target, program.consts))(jnp.asarray(picture))
+
+
+def by_latent(program: Program, z: Any, slope: jax.Array) -> float:
+    """|dJ/dz|: dJ/dpicture, carried on through the generator."""
+    _, back = jax.vjp(lambda z: program.image(z, program.consts), z)
+    return float(jnp.sqrt(sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(back(slope)))))
 
 
 def draw(made: Any, generator: Any, scorer: Any, net: Any, path: Path) -> None:
-    """The figure: the words, and for the best member what is before and after."""
+    """The figure: the way, the words, and for the best member what is before and after."""
     best = made.best
     target = jax.tree.map(lambda leaf: leaf[0], targets([made.prompts[best]], scorer))
     program = Program(generator, scorer, dp.augments.WHOLE, dp.priors.Free())
-    pixels, length = gradients(
-        program, target, jax.tree.map(lambda leaf: jnp.asarray(leaf[best]), made.latents)
-    )
-    figure, axes = plt.subplots(2, 4, figsize=(15, 6.4), layout="constrained")
+    figure = plt.figure(figsize=(13, 7.2), layout="constrained")
+    top, rest = figure.subfigures(2, 1, height_ratios=(1, 5.2))
+    text = {"family": "monospace", "fontsize": 11, "multialignment": "left"}
+    top.text(0.5, 0.5, WAY, ha="center", va="center", **text)
+    axes = rest.subplots(2, 4)
     draw_classes(axes[0, 0], target.vectors[0], net, f"e_1 of '{made.prompts[best]}'")
-    axes[1, 0].text(0, 0.5, WAY, family="monospace", fontsize=7)
-    axes[1, 0].set_axis_off()
+    draw_scores(axes[1, 0], made.history["plain"], best)
     rows = (
         ("before", made.start_images[best], made.start_scores[best]),
         ("after", made.images[best], made.scores[best]),
@@ -96,12 +98,22 @@ def draw(made: Any, generator: Any, scorer: Any, net: Any, path: Path) -> None:
         draw_picture(axes[row, 1], picture, f"G(z) {when}")
         e_2 = scorer.look(whole(jnp.asarray(picture)[None], scorer.size))[0]
         draw_classes(axes[row, 2], e_2, net, f"e_2 {when}: J = sim(e_1, e_2) = {score:.2f}")
-    draw_picture(axes[0, 3], pixels, f"|dJ/dpicture| after; |dJ/dz| = {length:.2g}", cmap="magma")
-    axes[1, 3].plot(made.history["plain"])
-    axes[1, 3].set_title("J as it is, every member", fontsize=10)
-    axes[1, 3].set_xlabel("step")
+        slope = by_picture(program, target, picture)
+        draw_picture(axes[row, 3], jnp.abs(slope).sum(-1), f"|dJ/dpicture| {when}", cmap="magma")
+    length = by_latent(program, jax.tree.map(lambda leaf: jnp.asarray(leaf[best]), made.latents), slope)
+    axes[1, 3].set_title(f"|dJ/dpicture| after; |dJ/dz| = {length:.2g}", fontsize=10)
     figure.savefig(path, dpi=100)
     print(path)
+
+
+def draw_scores(axis: Any, scores: Any, best: int) -> None:
+    """J of every member [steps, n], the one that is shown drawn strongly."""
+    for member, curve in enumerate(np.asarray(scores).T):
+        axis.plot(
+            curve, color="black" if member == best else "0.7", linewidth=1.5, zorder=2 + (member == best)
+        )
+    axis.set_title("J, step by step (black: the one shown)", fontsize=10)
+    axis.set_xlabel("step")
 
 
 def main() -> None:

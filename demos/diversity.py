@@ -2,10 +2,11 @@
 
 The upper row draws a channel four times, from four starts. The lower row draws four pictures together that are asked
 to excite the channel and to have little in common: diversity is minus the cosine of their Gram matrices in another
-layer. Under every picture stands how much the channel responds, which is what diversity costs: with a weight of 1
-three of the four leave the channel behind, with 0.15 the four are nearly alike.
+layer. Under every picture stands how much the channel responds, which is what diversity costs. Drawn alone, this
+channel's pictures are mostly faces; asked to differ, three of four are of keys and signs, and it responds to them half
+as much: one channel, two things.
 
-    python demos/diversity.py [--layer fire7] [--channel 20] [--weight 0.35] [--compare fire4] [--small] [--out FOLDER]
+    python demos/diversity.py [--layer fire8] [--channel 15] [--weight 0.35] [--compare fire4] [--small] [--out FOLDER]
 """
 
 from __future__ import annotations
@@ -30,19 +31,21 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--model", default="squeezenet")
-    parser.add_argument("--layer", default="fire7")
-    parser.add_argument("--channel", type=int, default=20)
+    parser.add_argument("--layer", default="fire8")
+    parser.add_argument("--channel", type=int, default=15)
     parser.add_argument("--weight", type=float, default=0.35, help="of the diversity, in responses alone")
     parser.add_argument("--compare", default="fire4", help="the layer in which pictures are to differ")
     parser.add_argument("--small", action="store_true", help="64 pixels and 16 steps")
     parser.add_argument("--out", type=Path, default=Path("."))
     options = parser.parse_args()
     size, steps = (64, 16) if options.small else (160, 256)
+    recipe = dp.recipes.LUCID  # strong colours, and no wish for one single thing in the picture
     net, unit = dp.models.load(options.model), dp.channel(options.layer, options.channel)
-    alone = dp.visualize(net, unit, size=size, steps=steps, n=COUNT, title="each alone", progress=True)
+    same = {"recipe": recipe, "size": size, "steps": steps, "n": COUNT, "progress": True}
+    alone = dp.visualize(net, unit, title="each alone", **same)
     loud = float(alone.scores.mean())
     wish = (1 / loud) * unit + options.weight * dp.diversity(options.compare)
-    group = dp.visualize(net, wish, size=size, steps=steps, n=COUNT, title="together", progress=True)
+    group = dp.visualize(net, wish, title="together", **same)
     figure, axes = plt.subplots(2, COUNT, figsize=(3 * COUNT, 6.6))
     for row, (name, drawing) in enumerate({"each alone": alone, "together, to differ": group}.items()):
         seen = dp.tap(net, [options.layer, options.compare])(jnp.asarray(drawing.images))[1]

@@ -1,7 +1,7 @@
 """Find the latent of a given picture: how well can a generator make what it did not make?
 
-Left a picture that the generator did make, which it finds again; right a drawn face, of which it makes what it can.
-Under each, the error by step of every start.
+Left a picture that the generator did make, which it finds again from most starts and not from all; right a drawn
+face, of which it makes what it can. Under each, the error by step of every start.
 
     python demos/latent_inversion.py [--picture FILE] [--small] [--out FOLDER]
 """
@@ -22,6 +22,8 @@ import diffprog as dp
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+
+OWN = 11  # the key of the generator's own picture
 
 
 def drawn_face(size: int = 64) -> np.ndarray:
@@ -59,30 +61,47 @@ def main() -> None:
     parser.add_argument("--small", action="store_true", help="a small generator and 40 steps")
     parser.add_argument("--out", type=Path, default=Path("."))
     options = parser.parse_args()
-    making, steps = generator(options.small), 40 if options.small else 300
-    own = making.images(jnp.asarray(making.draw(jax.random.key(1)))[None])[0]
+    making = generator(options.small)
+    starts, steps = (2, 40) if options.small else (8, 600)
+    own = making.images(jnp.asarray(making.draw(jax.random.key(OWN)))[None])[0]
     given = (
         drawn_face()
         if options.picture is None
         else np.asarray(Image.open(options.picture).convert("RGB")) / 255
     )
-    figure, axes = plt.subplots(2, 4, figsize=(11, 5.6), layout="constrained")
-    for column, (title, picture) in enumerate((("a picture of its own", own), ("another picture", given))):
-        found = dp.invert(
-            making, np.asarray(picture, np.float32), steps=steps, prior=dp.priors.Chi(1e-4), progress=True
+    found = {
+        title: dp.invert(
+            making,
+            np.asarray(picture, np.float32),
+            n=starts,
+            steps=steps,
+            prior=dp.priors.Chi(1e-4),
+            progress=True,
         )
-        for number, (name, image) in enumerate((("wanted", found.wanted), ("found", found.image))):
-            axis = axes[0, 2 * column + number]
-            axis.imshow(image)
-            axis.set_title(f"{title}: {name}" + (f", {found.decibels:.1f} dB" if number else ""), fontsize=9)
-            axis.set_axis_off()
-        axes[1, 2 * column].semilogy(found.history)
-        axes[1, 2 * column].set_xlabel("step")
-        axes[1, 2 * column].set_ylabel("mean squared error")
-        axes[1, 2 * column + 1].set_axis_off()
+        for title, picture in (("a picture of its own", own), ("another picture", given))
+    }
     path = options.out / "latent_inversion.png"
-    figure.savefig(path, dpi=100)
+    draw(found, path)
     print(path)
+
+
+def draw(found: dict[str, Any], path: Path) -> None:
+    """What was wanted and found, above the error of every start."""
+    figure = plt.figure(figsize=(10, 5), layout="constrained")
+    for part, (title, one) in zip(figure.subfigures(1, 2, wspace=0.04), found.items(), strict=True):
+        part.suptitle(title)
+        axes = part.subplot_mosaic([["wanted", "found"], ["error", "error"]], height_ratios=(2, 1))
+        for name, picture in (("wanted", one.wanted), ("found", one.image)):
+            axes[name].imshow(picture)
+            axes[name].set_title(name + (f": {one.decibels:.1f} dB" if name == "found" else ""), fontsize=10)
+            axes[name].set_axis_off()
+        best = one.history[-1].argmin()
+        for start, errors in enumerate(one.history.T):
+            axes["error"].semilogy(
+                errors, color="black" if start == best else "0.7", zorder=2 + (start == best)
+            )
+        axes["error"].set(xlabel="step", ylabel="mean squared error")
+    figure.savefig(path, dpi=100)
 
 
 if __name__ == "__main__":

@@ -117,30 +117,34 @@ def main() -> None:
     )
     print(f"           {found['nearest']} of 10 pictures are nearest to the digit they stand for")
 
-    figure, axes = plt.subplots(3, 10, figsize=(11, 4.0), height_ratios=(1.5, 1, 1))
-    for axis in axes[0]:
-        axis.remove()
-    grid = axes[0, 0].get_gridspec()
-    curves = [
-        (grid[0, 1:5], trained.history, "over theta: mean cost of digits"),
-        (grid[0, 6:10], looked.history, "over x: -log p of ten units, and R(x)"),
-    ]
-    for place, history, title in curves:
-        axis = figure.add_subplot(place)
-        axis.plot(history, color="black", linewidth=1)
-        axis.set_title(title, fontsize=10)
-        axis.set_xlabel("step", fontsize=8)
-    for digit in range(10):
-        for row, picture in ((1, wanted[digit]), (2, means[digit])):
-            axes[row, digit].imshow(picture[..., 0], cmap="gray_r", vmin=0, vmax=1)
-            axes[row, digit].set(xticks=[], yticks=[])
-        axes[1, digit].set_title(str(digit), fontsize=10)
-    axes[1, 0].set_ylabel("what the\nunit wants", fontsize=8)
-    axes[2, 0].set_ylabel("mean of\nthe digit", fontsize=8)
-    figure.tight_layout()
     path = options.out / "parameters_versus_inputs.png"
-    figure.savefig(path, dpi=100)
+    draw(trained.history, looked.history, wanted, means, path)
     print(path)
+
+
+def draw(over_theta: Any, over_x: Any, wanted: np.ndarray, means: np.ndarray, path: Path) -> None:
+    """The two curves, and under them the pictures that the units want above the mean digits."""
+    figure = plt.figure(figsize=(10, 4.6), layout="constrained")
+    upper, lower = figure.subfigures(2, 1, height_ratios=(1, 1.1))
+    left, right = upper.subplots(1, 2)
+    for axis, history, name, title in (
+        (left, over_theta, "cost", "over theta: the mean cost of digits"),
+        (right, over_x, "cost", "over x: -log p of ten units, and lambda R(x)"),
+    ):
+        axis.plot(history, color="black", linewidth=1)
+        axis.set(xlabel="step", ylabel=name)
+        axis.set_title(title, fontsize=10)
+    axes = lower.subplots(2, 10)
+    for row, (name, pictures) in enumerate(
+        {"what the\nunit wants": wanted, "mean of\nthe digit": means}.items()
+    ):
+        axes[row, 0].set_ylabel(name, fontsize=9)
+        for axis, picture in zip(axes[row], pictures, strict=True):
+            axis.imshow(picture[..., 0], cmap="gray_r", vmin=0, vmax=1)
+            axis.set(xticks=[], yticks=[])
+    for digit, axis in enumerate(axes[0]):
+        axis.set_title(str(digit), fontsize=10)
+    figure.savefig(path, dpi=100)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
 Beside each unit stand the photographs that excite it most: pictures made and pictures found should speak of the same
 thing. Stopped at any moment, the same command goes on where it was.
 
-    python demos/sweep_a_layer.py [--layer fire9/expand1x1] [--images FOLDER] [--small] [--out FOLDER]
+    python demos/sweep_a_layer.py [--layer fire9/expand1x1] [--channels 24] [--recipe lucid] [--images FOLDER]
+                                  [--small] [--out FOLDER]
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ from PIL import Image
 
 import diffprog as dp
 
-PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket")
+PHOTOGRAPHS = (
+    "astronaut", "brick", "camera", "chelsea", "clock", "coffee", "coins", "grass", "gravel", "hubble_deep_field",
+    "moon", "page", "retina", "rocket",
+)  # fmt: skip
 
 
 def main() -> None:
@@ -27,13 +31,17 @@ def main() -> None:
     )
     parser.add_argument("--model", default="squeezenet")
     parser.add_argument("--layer", default="fire9/expand1x1")
+    parser.add_argument("--channels", type=int, help="the first so many (default: all)")
     parser.add_argument(
-        "--images", type=Path, help="a folder of photographs (default: four of scikit-image's)"
+        "--recipe", choices=dp.recipes.RECIPES, help="(default: the network's own, shortened)"
     )
+    parser.add_argument("--images", type=Path, help="a folder of photographs (default: scikit-image's)")
     parser.add_argument("--small", action="store_true", help="four units, 64 pixels and 8 steps")
     parser.add_argument("--out", type=Path, default=Path("."))
     options = parser.parse_args()
-    few = {"channels": range(4), "size": 64, "steps": 8} if options.small else {}
+    channels = options.channels and range(options.channels)
+    recipe = options.recipe and dp.recipes.RECIPES[options.recipe].replace(size=128, steps=128)
+    few = {"channels": range(4), "size": 64, "steps": 8} if options.small else {"channels": channels}
     with tempfile.TemporaryDirectory() as own:
         photographs = options.images or some_photographs(Path(own))
         folder = options.out / f"{options.model}-units"
@@ -41,6 +49,7 @@ def main() -> None:
             dp.models.load(options.model),
             options.layer,
             folder,
+            recipe=recipe,
             photographs=photographs,
             progress=True,
             **few,

@@ -1,8 +1,9 @@
-"""Why R is there:  argmax_x  y_j(x) - lambda R(x),  one ingredient more in every column.
+"""Why R is there:  argmax_x  y_j(x) - lambda R(x),  with more and more of R.
 
-Draws one class of a real network five times: bare gradient ascent on pixels, with total variation, with transforms,
-on a Fourier canvas, and with all of it. Under every picture stands what the network itself thinks of it, and what
-another network does that had no part in it: the first is always sure, and only the second can tell.
+Draws one class of a real network five times: bare gradient ascent on pixels, with total variation, with transforms as
+well, on a Fourier canvas with nothing else, and with all of it. Under every picture stands what the network itself
+thinks of it, and what another network does that had no part in it, with the place of the class among all classes: the
+first is always sure, and only the second can tell.
 
     python demos/unit_visualization.py [--unit chameleon] [--small] [--out FOLDER]
 """
@@ -34,9 +35,11 @@ COLUMNS = {
 }
 
 
-def probability(net: dp.models.Network, image: jax.Array, index: int) -> float:
-    """What a network thinks of one picture [H, W, 3]."""
-    return float(jax.nn.softmax(net(jnp.asarray(image)[None]))[0, index])
+def verdict(net: dp.models.Network, image: jax.Array, index: int) -> str:
+    """What a network thinks of one picture [H, W, 3]: how likely the class is, and how many are no less likely."""
+    likely = jax.nn.softmax(net(jnp.asarray(image)[None]))[0]
+    place = int(jnp.sum(likely >= likely[index]))
+    return f"{net.name}: {float(likely[index]):.1%}, place {place}"
 
 
 def main() -> None:
@@ -56,21 +59,19 @@ def main() -> None:
     net = dp.models.load(options.model)
     judge = net if options.small else dp.models.load(options.judge)
     index = net.class_index(options.unit)
-    figure, axes = plt.subplots(1, len(COLUMNS), figsize=(3 * len(COLUMNS), 3.9))
+    figure, axes = plt.subplots(1, len(COLUMNS), figsize=(2 * len(COLUMNS), 3), layout="constrained")
     for axis, (title, recipe) in zip(axes, COLUMNS.items(), strict=True):
         drawing = dp.visualize(
             net, net.logit(index), recipe=recipe, size=size, steps=steps, title=title, progress=True
         )
-        own, other = (probability(one, drawing.images[0], index) for one in (net, judge))
         axis.imshow(drawing.images[0])
-        axis.set_title(title)
-        axis.set_xlabel(f"{net.name}: {own:.0%}\n{judge.name}: {other:.1%}")
+        axis.set_title(title, fontsize=10)
+        axis.set_xlabel("\n".join(verdict(one, drawing.images[0], index) for one in (net, judge)), fontsize=8)
         axis.set_xticks([])
         axis.set_yticks([])
     figure.suptitle(
         f"{net.label(index).split(',')[0]}: what {net.title} wants to see, and what {judge.title} makes of it"
     )
-    figure.tight_layout()
     path = options.out / "unit_visualization.png"
     figure.savefig(path, dpi=100)
     print(path)
