@@ -38,7 +38,8 @@ def draw(
     checks.whole("--seed", seed, 0, checks.LARGEST_SEED)
     wanted = channels_of(channels) if channels else None
     net = models.load(model)
-    chosen: Recipe = named.replace(size=named.size or short(net).size) if named else short(net)
+    usual = short(net, layers)
+    chosen: Recipe = named.replace(size=named.size or usual.size) if named else usual
     checks.size(models.card(model), chosen, size)
     folder = out or Path(f"{model}-units")
     done = sweep(

@@ -10,6 +10,7 @@ from diffprog.graph.overriding import overrides as overrides
 from diffprog.graph.overriding.override import override as override
 from diffprog.graph.overriding.redirect import redirect_relus as redirect_relus
 from diffprog.graph.program import Graph as Graph
+from diffprog.graph.skip_gradient import skip_gradient as skip_gradient
 from diffprog.graph.stochastic_depth import stochastic_depth as stochastic_depth
 from diffprog.graph.sweeps.backprop import backprop as backprop
 from diffprog.graph.tap import tap as tap

@@ -2,28 +2,25 @@
 
     x_out = x_in + m f(x_in) / (1 - p),    m = 0 with probability p, else 1
 
-A residual sum is found by what it is: an addition of two arrays of one shape, one of which is computed from the other
-by a convolution or a product with weights among other things. So it does not matter what the network calls its blocks.
 What is drawn through many shallower networks in turn does not lean on one path of the deep one, and other networks
-recognize more of it. Sums of two projections and the insides of loops stay as they are.
+recognize more of it.
 
 Source: Huang, Sun, Liu, Sedra and Weinberger 2016, "Deep networks with stochastic depth", equations 2 to 5.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
 from diffprog.errors import InvalidInput
-from diffprog.graph.names import is_floating
 from diffprog.graph.node import Node
 from diffprog.graph.program import Graph
-
-MIXING = ("conv", "convolution", "dot", "linear", "attention")
+from diffprog.graph.residual import residual_sums
 
 
 def stochastic_depth(graph: Graph, keys: Array, rate: float) -> Graph:
@@ -53,17 +50,13 @@ def stochastic_depth(graph: Graph, keys: Array, rate: float) -> Graph:
                [1., 1.]], dtype=float32)
     """
     check_rate(rate)
-    sums = {one.node.outputs: one for one in _residual_sums(graph)}
-    order = list(sums)
-
-    def changed(node: Node) -> Node:
-        if node.outputs not in sums or len(graph.values[node.outputs[0]].shape) < 2:
-            return node
-        depth = order.index(node.outputs) + 1
-        own = jax.vmap(lambda key: jax.random.fold_in(key, depth))(keys)
-        return node._replace(apply=_Shortened(sums[node.outputs].branch, own, rate * depth / len(order)))
-
-    return graph.with_nodes(map(changed, graph.nodes)) if rate else graph
+    found = residual_sums(graph) if rate else []
+    shortened: dict[tuple[int, ...], Node] = {}
+    for depth, (node, branch) in enumerate(found, start=1):
+        own = jax.vmap(jax.random.fold_in, (0, None))(keys, depth)
+        apply = _Shortened(node.apply, branch, own, rate * depth / len(found))
+        shortened[node.outputs] = node._replace(apply=apply)
+    return graph.with_nodes(shortened.get(node.outputs, node) for node in graph.nodes) if shortened else graph
 
 
 def check_rate(rate: float) -> None:
@@ -72,54 +65,19 @@ def check_rate(rate: float) -> None:
         raise InvalidInput(f"branches left out at a rate of {rate}", "a probability from 0 to below 1", "0.5")
 
 
-class _Residual(NamedTuple):
-    """A residual sum: its node, and which of its two operands is the branch."""
-
-    node: Node
-    branch: int
-
-
 class _Shortened:
     """The `apply` of a residual sum that leaves its branch out of some pictures."""
 
-    def __init__(self, branch: int, keys: Array, probability: float) -> None:
-        self.branch, self.keys, self.probability = branch, keys, probability
+    def __init__(
+        self, apply: Callable[..., Sequence[Any]], branch: int, keys: Array, probability: float
+    ) -> None:
+        self.apply, self.branch, self.keys, self.probability = apply, branch, keys, probability
 
-    def __call__(self, *operands: Any) -> tuple[Array]:
+    def __call__(self, *operands: Any) -> Sequence[Any]:
         """The sum, [N, ...]."""
-        branch, x_in = operands[self.branch], operands[1 - self.branch]
+        branch = operands[self.branch]
         kept = jax.vmap(lambda key: jax.random.bernoulli(key, 1 - self.probability))(self.keys)
         kept = kept.reshape(-1, *[1] * (branch.ndim - 1))
-        return (x_in + jnp.where(kept, branch / (1 - self.probability), 0),)
-
-
-def _residual_sums(graph: Graph) -> list[_Residual]:
-    """In order of computation."""
-    found = []
-    for place, node in enumerate(graph.nodes):
-        if node.primitive != "add" or not is_floating(graph.values[node.outputs[0]]):
-            continue
-        if len({graph.values[i] for i in (*node.inputs, *node.outputs)}) > 1:
-            continue
-        for branch in (0, 1):
-            if _is_branch(graph, place, node.inputs[branch], node.inputs[1 - branch]):
-                found.append(_Residual(node, branch))
-    return found
-
-
-def _is_branch(graph: Graph, place: int, branch: int, x_in: int) -> bool:
-    """Whether the nodes before `place` compute the one value from the other, with weights on the way."""
-    if branch == x_in:
-        return False
-    plain, mixed = {x_in}, set[int]()
-    for node in graph.nodes[:place]:
-        if not mixed.isdisjoint(node.inputs) or (not plain.isdisjoint(node.inputs) and _mixes(node)):
-            mixed.update(node.outputs)
-        elif not plain.isdisjoint(node.inputs):
-            plain.update(node.outputs)
-    return branch in mixed
-
-
-def _mixes(node: Node) -> bool:
-    bodies = node.bodies().values() if node.bodies else ()
-    return node.operation in MIXING or any(_mixes(inner) for body in bodies for inner in body.nodes)
+        changed = list(operands)
+        changed[self.branch] = jnp.where(kept, branch / (1 - self.probability), 0)
+        return self.apply(*changed)

@@ -16,7 +16,7 @@ import numpy as np
 from jax import Array
 
 from diffprog.errors import InvalidInput
-from diffprog.graph import Graph, override, redirect_relus, stochastic_depth
+from diffprog.graph import Graph, override, redirect_relus, skip_gradient, stochastic_depth
 from diffprog.graph.objectives import Objective, with_class_probability
 from diffprog.optimize import Stage, State, initial, optimize, stepper
 from diffprog.optimize.progress import Progress
@@ -69,6 +69,7 @@ class Program:
         self.method = recipe.method()
         self.differentiable = False  # whether a gradient can reach the picture; known once a step is traced
         driving = override(self.seen, [one() for one in recipe.overrides])
+        driving = skip_gradient(driving, recipe.branch_gradient)
         self.step = self._step(driving)
         self.waking_step = self._step(redirect_relus(driving))
         self.ready: dict[int, Callable[..., Any]] = {}

@@ -50,8 +50,8 @@ def visualize(
     Args:
       model: any JAX function of pictures [B, H, W, 3], RGB in [0, 1]; a `Network`, a Flax module, a lambda.
       objective: what to excite, or a list of them, all of the same form, drawn in turn.
-      recipe: how to draw, see `diffprog.vision.recipes`; left out, `recipes.default_for(model)`, with small moves
-        (`steady`) for objectives that compare with another picture position by position.
+      recipe: how to draw, see `diffprog.vision.recipes`; left out, `recipes.default_for(model, objective)`, with small
+        moves (`steady`) for objectives that compare with another picture position by position.
       size: height and width in pixels, or (height, width), in place of the recipe's (and of the model's `input_size`).
         A photograph's or a generator's canvas has a size of its own.
       steps: in place of the recipe's.
@@ -88,8 +88,8 @@ def visualize(
 
 
 def _default(model: Model, objectives: Sequence[Objective]) -> Recipe:
-    recipe = default_for(model)
-    return steady(recipe) if objectives[0].placed else recipe
+    first = objectives[0]
+    return steady(default_for(model)) if first.placed else default_for(model, first)
 
 
 def _group(objective: Objective, recipe: Recipe, n: int, count: int) -> int:

@@ -316,7 +316,7 @@ def test_a_photograph_or_a_generator_is_named_and_not_drawn_from_a_file():
 
 def test_printing_reads_like_a_table():
     lines = str(recipes.LUCID).splitlines()
-    assert "steps              512" in lines and len(lines) == 18
+    assert "steps              512" in lines and len(lines) == 19
     assert "size               (64, 96)" in str(recipes.LUCID.replace(size=(64, 96))).splitlines()
 
 
@@ -336,6 +336,8 @@ def test_other_requests_that_make_no_sense_are_refused():
     with pytest.raises(InvalidInput, match="branches left out at a rate of 1"):
         recipes.PIXEL.replace(stochastic_depth=1)
     for share in (-0.1, 1.5, float("nan")):
+        with pytest.raises(InvalidInput, match="gradient of branches"):
+            recipes.PIXEL.replace(branch_gradient=share)
         with pytest.raises(InvalidInput, match="cooldown="):
             recipes.PIXEL.replace(cooldown=share)
 

@@ -50,11 +50,11 @@ def visualize(
         checks.whole("--seed", seed, 0, checks.LARGEST_SEED)
         path = checks.destination(out) if out else checks.default_destination(unit)
         net = models.load(model)
-        chosen = named or recipes.default_for(net)
-        chosen = chosen.replace(size=size, steps=steps or chosen.steps)
         found = units.parse(unit, net, size)
+        known = named or recipes.default_for(net, found.objective)
+        chosen = known.replace(size=size, steps=steps or known.steps)
         drawing = draw(net, found.objective, recipe=chosen, n=n, key=seed, title=found.title, progress=True)
-        name = recipe or checks.recipe_name(recipes.default_for(net))
+        name = recipe or checks.recipe_name(known)
         how = f"{chosen.steps} steps of recipe {name}, {size}x{size} pixels, seed {seed}"
         finish(drawing, path, f"{found.title}; {net.title}", how)
 

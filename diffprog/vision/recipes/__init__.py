@@ -5,6 +5,8 @@ from diffprog.vision.recipes.gradients import SmoothMaxPool as SmoothMaxPool
 from diffprog.vision.recipes.optimizers import Adam as Adam
 from diffprog.vision.recipes.optimizers import GradientAscent as GradientAscent
 from diffprog.vision.recipes.optimizers import Nadam as Nadam
+from diffprog.vision.recipes.ours import CHANNEL as CHANNEL
+from diffprog.vision.recipes.ours import CLASSES as CLASSES
 from diffprog.vision.recipes.ours import DEFAULT as DEFAULT
 from diffprog.vision.recipes.ours import NATURAL as NATURAL
 from diffprog.vision.recipes.ours import PIXEL as PIXEL
@@ -23,6 +25,7 @@ from diffprog.vision.recipes.recipe import Recipe as Recipe
 RECIPES = {
     "default": DEFAULT,
     "natural": NATURAL,
+    "channel": CHANNEL,
     "transparent": TRANSPARENT,
     "pixel": PIXEL,
     "lucid": LUCID,

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from diffprog.graph.objectives import OUTPUT, Objective
 from diffprog.vision import canvases, regularizers, transforms
 from diffprog.vision.recipes.optimizers import Adam
 from diffprog.vision.recipes.published import LUCID
 from diffprog.vision.recipes.recipe import Recipe
+
+CLASSES = {OUTPUT, "logits"}  # the layers whose units are classes
 
 PIXEL = Recipe(canvas=canvases.Pixel(), redirect_steps=0)
 """Bare gradient ascent on pixels: what every other recipe is better than."""
@@ -36,14 +39,26 @@ colours. `tests/benchmarks/recognition.py` measures what other networks see.
 """
 
 NATURAL = DEFAULT.replace(
-    transforms=DEFAULT.transforms[:-1],
+    transforms=(transforms.Fade(0.7), *DEFAULT.transforms[:-1]),
     regularizers=(regularizers.TotalVariation(40.0),),
+    stochastic_depth=0.5,
+    branch_gradient=0.5,
     naturalness=200.0,
 )
-"""Our default for networks that remember what natural pictures look like inside (`Network.statistics`).
+"""Our default for classes of networks that remember what natural pictures look like inside (`Network.statistics`).
 
 They are asked for natural colours and textures, without which their pictures are faint and grey. Haze is left out: it
-changes the statistics, and other networks recognize less.
+changes the statistics, and other networks recognize less. What a deep network draws is its own business unless it is
+drawn through many shallower ones, whose gradient prefers what the early layers see. `docs/visualize.md` has what
+each part is worth.
+"""
+
+CHANNEL = LUCID.replace(size=None, redirect_always=False)
+"""Our default for units inside a network: Lucid's recipe at the network's own size.
+
+A class is one object, which wide scales and total variation ask for. A channel wants its thing everywhere: in the
+default of classes it is drawn pale, and an EfficientNet's with natural pictures so strongly in mind that all channels
+of a layer look alike.
 """
 
 TRANSPARENT = LUCID.replace(
@@ -60,6 +75,17 @@ rise at all in as many steps.
 """
 
 
-def default_for(model: Any) -> Recipe:
-    """`NATURAL` for a network that carries statistics of natural pictures, else `DEFAULT`."""
+def default_for(model: Any, objective: Objective | None = None) -> Recipe:
+    """The recipe that is taken when none is asked for.
+
+    Args:
+      model: what is drawn from.
+      objective: what is drawn; left out, a class.
+
+    Returns:
+      `CHANNEL` for what is inside the network; for classes `NATURAL` if it carries statistics of natural pictures,
+      else `DEFAULT`.
+    """
+    if objective is not None and objective.layers - CLASSES:
+        return CHANNEL
     return NATURAL if getattr(model, "statistics", None) else DEFAULT

@@ -16,6 +16,7 @@ import optax
 from jax import Array
 
 from diffprog.errors import InvalidInput
+from diffprog.graph.skip_gradient import check_decay
 from diffprog.graph.stochastic_depth import check_rate
 from diffprog.vision.canvases import Canvas, Fourier, Size
 from diffprog.vision.canvases.canvas import height_width
@@ -46,6 +47,8 @@ class Recipe:
       overrides: of the network's gradients, in every step.
       stochastic_depth: with what probability the last residual branch of the network is left out in a step, the first
         almost never (see `graph.stochastic_depth`); networks without residual sums stay as they are.
+      branch_gradient: how much of the gradient passes the residual branches of the network, from 0 to 1; all of it
+        passes the shortcuts (see `graph.skip_gradient`).
       redirect_steps: in how many first steps ReLUs that are off pass gradients on (see `graph.redirect_relus`).
       redirect_always: whether they do so in every drawing, or only for an objective that is silent (exactly 0)
         at the start.
@@ -65,6 +68,7 @@ class Recipe:
     cooldown: float = 0.0
     overrides: tuple[AverageMaxPool | SmoothMaxPool, ...] = ()
     stochastic_depth: float = 0.0
+    branch_gradient: float = 1.0
     redirect_steps: int = 16
     redirect_always: bool = True
     class_probability: float = 0.0
@@ -75,6 +79,7 @@ class Recipe:
         _check_whole("redirect_steps", self.redirect_steps, 0)
         _check_whole("views", self.views, 1)
         check_rate(self.stochastic_depth)
+        check_decay(self.branch_gradient)
         if not 0 <= self.cooldown <= 1:
             raise InvalidInput(
                 f"cooldown={self.cooldown}", "a share of the steps, from 0 to 1", "cooldown=0.75"

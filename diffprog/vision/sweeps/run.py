@@ -26,7 +26,7 @@ from diffprog.vision.drawing import Drawing
 from diffprog.vision.parts import Job, Part
 from diffprog.vision.placement import Placement
 from diffprog.vision.program import DEFAULT_SIZE, Program
-from diffprog.vision.recipes import Recipe, default_for
+from diffprog.vision.recipes import CHANNEL, CLASSES, Recipe, default_for
 from diffprog.vision.scoring import Model, trace_model
 from diffprog.vision.sweeps import manifest, natural
 from diffprog.vision.sweeps.page import write_page
@@ -79,7 +79,7 @@ def sweep(
       layers: names, or patterns such as `fire*/expand3x3`.
       folder: made if it is not there; a sweep that is there, of the same kind, goes on.
       channels: of every layer; None: all.
-      recipe: how to draw; left out, that of `short(model)`: its default at 128 pixels and 128 steps.
+      recipe: how to draw; left out, `short(model, layers)`: `recipes.CHANNEL` at 128 pixels and 128 steps.
       size: height and width in pixels, in place of the recipe's.
       steps: in place of the recipe's.
       key: a number or a PRNG key; every unit has its own, folded in from the layer's name and the channel.
@@ -97,7 +97,7 @@ def sweep(
       BadFile: the folder's manifest or a photograph cannot be read.
       Unreachable: the folder cannot be made or written, or the disk is full.
     """
-    recipe = _settled(recipe or short(model), model, size, steps)
+    recipe = _settled(recipe or short(model, layers), model, size, steps)
     key = jax.random.key(key) if isinstance(key, int) else key
     found = list(jax.devices() if devices is None else devices)
     count = _group(group, found)
@@ -129,9 +129,11 @@ def sweep(
     return Sweep(home, sum(drawn), counted(units), stopped)
 
 
-def short(model: Model) -> Recipe:
-    """The model's default recipe for many small pictures of few steps."""
-    return default_for(model).replace(size=SIZE, steps=STEPS, canvas=Fourier(decay=DECAY))
+def short(model: Model, layers: str | Sequence[str]) -> Recipe:
+    """The default recipe for many small pictures of few steps; the model's own only if all of them are classes."""
+    if CLASSES.issuperset([layers] if isinstance(layers, str) else layers):
+        return default_for(model).replace(size=SIZE, steps=STEPS, canvas=Fourier(decay=DECAY))
+    return CHANNEL.replace(size=SIZE, steps=STEPS)
 
 
 def _drawn(
