@@ -219,6 +219,8 @@ class Program:
 
     def _shortened(self, graph: Graph, keys: Array, joint: bool) -> Graph:
         """The network as it is seen through in this step: every view of a picture through another one."""
+        if not self.recipe.stochastic_depth:
+            return graph
         if joint:
             keys = keys[jnp.zeros(len(keys), int)]
         views = jnp.arange(self.recipe.views) + DEPTH
