@@ -41,6 +41,7 @@ def main() -> None:
     parser.add_argument("--small", action="store_true", help="a smaller photograph, 16 steps a cell")
     parser.add_argument("--out", type=Path, default=Path("."))
     options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
     net, photo = dp.models.load(options.model), photograph(options.small)
     steps, stride = (16, 2) if options.small else (None, options.stride)
     best = int(net(jnp.asarray(photo)[None])[0].argmax())

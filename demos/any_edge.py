@@ -65,6 +65,7 @@ def main() -> None:
     parser.add_argument("--small", action="store_true", help="96 pixels and 64 steps")
     parser.add_argument("--out", type=Path, default=Path("."))
     options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
     size, steps = (96, 64) if options.small else (192, 120)
     net = dp.models.load("squeezenet")
     index = net.class_index(options.unit)

@@ -147,6 +147,7 @@ def main() -> None:
     parser.add_argument("--small", action="store_true", help="chains of at most 8 layers")
     parser.add_argument("--out", type=Path, default=Path("."))
     options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
     with jax.enable_x64(True):
         steps = lecture()
     figure = plt.figure(figsize=(12, 8.5))

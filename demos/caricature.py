@@ -48,6 +48,7 @@ def main() -> None:
     parser.add_argument("--small", action="store_true", help="64 pixels, 24 steps, two layers")
     parser.add_argument("--out", type=Path, default=Path("."))
     options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
     size, steps = (64, 24) if options.small else (224, 256)
     layers = options.layers[:2] if options.small else options.layers
     net, photo = dp.models.load(options.model), photograph(size)

@@ -129,6 +129,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=120)
     parser.add_argument("--out", type=Path, default=Path("."))
     options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
     generator, scorer, net = parts(options.small)
     n, steps, screen = (1, 3, 1) if options.small else (4, options.steps, 32)
     made = dp.guide(

@@ -122,6 +122,7 @@ def main() -> None:
     parser.add_argument("--small", action="store_true", help="300 drawings, 24 x 24, tiny towers, 6 epochs")
     parser.add_argument("--out", type=Path, default=Path("."))
     options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
     kept = options.out / "contrastive_pretraining.run.safetensors"
     made, test = train(options, kept)
     if made.run.stopped == "finished":

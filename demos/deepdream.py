@@ -36,6 +36,7 @@ def main() -> None:
     parser.add_argument("--small", action="store_true", help="96 pixels, 2 steps at 2 octaves")
     parser.add_argument("--out", type=Path, default=Path("."))
     options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
     few = {"octaves": 2, "steps": 2, "size": 96} if options.small else {}
     net = dp.models.load(options.model)
     cat, coffee = (picture.astype(np.float32) / 255 for picture in (data.chelsea(), data.coffee()))

@@ -143,6 +143,7 @@ def main() -> None:
     parser.add_argument("--small", action="store_true", help="3 epochs")
     parser.add_argument("--out", type=Path, default=Path("."))
     options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
     print(blocks.table(NETWORK, (1, 8, 8, 1)))
     started, busy = time.perf_counter(), time.process_time()
     run = digits(3 if options.small else options.epochs, options.checkpoint)

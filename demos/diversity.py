@@ -38,6 +38,7 @@ def main() -> None:
     parser.add_argument("--small", action="store_true", help="64 pixels and 16 steps")
     parser.add_argument("--out", type=Path, default=Path("."))
     options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
     size, steps = (64, 16) if options.small else (160, 256)
     recipe = dp.recipes.LUCID  # strong colours, and no wish for one single thing in the picture
     net, unit = dp.models.load(options.model), dp.channel(options.layer, options.channel)

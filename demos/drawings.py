@@ -204,6 +204,7 @@ def main() -> None:
     parser.add_argument("--small", action="store_true", help="300 drawings, 24 x 24, 2 epochs, twice")
     parser.add_argument("--out", type=Path, default=Path("."))
     options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
     drawings = openmoji(24, most=300) if options.small else openmoji(32)
     what = task(drawings)
     print(

@@ -61,6 +61,7 @@ def main() -> None:
     parser.add_argument("--small", action="store_true", help="a small generator and 40 steps")
     parser.add_argument("--out", type=Path, default=Path("."))
     options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
     making = generator(options.small)
     starts, steps = (2, 40) if options.small else (8, 600)
     own = making.images(jnp.asarray(making.draw(jax.random.key(OWN)))[None])[0]

@@ -265,6 +265,7 @@ def main() -> None:
     parser.add_argument("--small", action="store_true", help="few pictures, two epochs")
     parser.add_argument("--out", type=Path, default=Path("."))
     options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
     # There are few short questions: they get more pictures, so that every length has its share.
     counts, epochs = ((64, 16, 8), 2) if options.small else ((1600, 160, 48), 16)
     every = questions()

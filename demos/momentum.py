@@ -177,6 +177,7 @@ def main() -> None:
     parser.add_argument("--small", action="store_true", help="fewer runs of SGD")
     parser.add_argument("--out", type=Path, default=Path("."))
     options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
     figure, axes = plt.subplots(2, 3, figsize=(16, 9))
     for axis, draw in zip(axes.flat, PANELS, strict=False):
         draw(axis)

@@ -58,6 +58,7 @@ def main() -> None:
     parser.add_argument("--small", action="store_true", help="three time steps of a 4 x 4 matrix")
     parser.add_argument("--out", type=Path, default=Path("."))
     options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
     length, size = (3, 4) if options.small else (5, 8)
     with jax.enable_x64(True):
         difference, panels = compare(length, size)

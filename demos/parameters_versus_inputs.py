@@ -90,6 +90,7 @@ def main() -> None:
     parser.add_argument("--small", action="store_true", help="fewer steps")
     parser.add_argument("--out", type=Path, default=Path("."))
     options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
     images, labels = load_digits(return_X_y=True)
     images = (images.reshape(-1, 8, 8, 1) / 16).astype(np.float32)
     order = np.random.default_rng(0).permutation(len(images))

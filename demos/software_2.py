@@ -121,6 +121,7 @@ def main() -> None:
     parser.add_argument("--small", action="store_true", help="fewer steps")
     parser.add_argument("--out", type=Path, default=Path("."))
     options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
     steps = 150 if options.small else 4000
     keys = jax.random.split(jax.random.key(0), 4)
     launches, paths = observed(keys[0])

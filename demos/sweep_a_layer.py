@@ -39,6 +39,7 @@ def main() -> None:
     parser.add_argument("--small", action="store_true", help="four units, 64 pixels and 8 steps")
     parser.add_argument("--out", type=Path, default=Path("."))
     options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
     channels = options.channels and range(options.channels)
     recipe = options.recipe and dp.recipes.RECIPES[options.recipe].replace(size=128, steps=128)
     few = {"channels": range(4), "size": 64, "steps": 8} if options.small else {"channels": channels}

@@ -120,6 +120,7 @@ def main() -> None:
     parser.add_argument("--small", action="store_true", help="300 evaluations each")
     parser.add_argument("--out", type=Path, default=Path("."))
     options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
     jax.config.update("jax_enable_x64", True)  # the last digits are what second derivatives are good for
     evaluations, seconds = (300, 2.0) if options.small else (20_000, 20.0)
     cost, start = problem()

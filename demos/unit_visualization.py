@@ -55,6 +55,7 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, default=Path("."))
     options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
     size, steps = (96, 32) if options.small else (224, 512)
     net = dp.models.load(options.model)
     judge = net if options.small else dp.models.load(options.judge)
